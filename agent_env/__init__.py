@@ -1,0 +1,1 @@
+"""Sandboxes, tools, grading, and the Gymnasium environment ``RepoDojo/SWE-v0``."""

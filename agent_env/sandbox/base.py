@@ -1,0 +1,166 @@
+"""The seam of the sandboxes: what one episode's machine is told, what it does, and what a backend offers.
+
+A sandbox sees the repository at ``WORK_DIR``: read-only layers from the host (the tree, then changes on top), with one
+writable layer over them that belongs to this sandbox alone and lies in a directory of the host. So the host lays a
+state by writing files before the start, and reads what changed after the stop, and asks nothing of the code inside.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+WORK_DIR = "/testbed"
+"""Where the repository stands in every sandbox, and where its shell starts."""
+
+VENV_DIR = "/opt/env"
+"""Where the built environment (a Python virtual environment) stands in every sandbox."""
+
+
+class StopCause(Enum):
+    """Why a command ended, where it did not end by itself."""
+
+    TIMEOUT = "timeout"
+    """It ran past its timeout; its whole process tree was killed."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The memory limit of the sandbox was reached: the policy's own doing."""
+    SHELL_DIED = "shell_died"
+    """The command ended the shell (``exit``, ``exec``, a kill); a new shell has been started."""
+
+
+class CommandResult(NamedTuple):
+    """What one command did."""
+
+    output: str
+    """Standard output and error in the order written; bytes that are not UTF-8 are replaced; the middle is cut out
+    beyond ``Limits.output_bytes`` and the cut says how much is missing."""
+    exit_code: int | None
+    """Exit status; None where the command did not end by itself."""
+    stopped: StopCause | None
+    """Why it was ended, or None."""
+    seconds: float
+    """Wall time by the host's clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a sandbox may use. A limit that is hit is the policy's fault, not the machine's."""
+
+    memory_bytes: int = 2 << 30
+    """Memory of all processes together, files in temporary directories included."""
+    processes: int = 256
+    """Processes and threads alive at once."""
+    output_bytes: int = 30_000
+    """Longest output that one command returns."""
+    file_bytes: int = 1 << 30
+    """Largest single file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory or file of the host that a sandbox sees."""
+
+    source: Path
+    target: str
+    writable: bool = False
+    """Only for the build of an environment; never in an agent's or a grader's sandbox."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxSpec:
+    """All that a backend needs to make one sandbox."""
+
+    layers: tuple[Path, ...]
+    """Host directories that merge into ``WORK_DIR``, the bottom first. A deleted file is a whiteout, as overlayfs has
+    it: a character device 0:0."""
+    mounts: tuple[Mount, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The whole environment of the shell, beside PATH, HOME, LANG and TERM."""
+    limits: Limits = Limits()
+    network: bool = False
+    """True only while an environment is installed."""
+
+
+class Sandbox(Protocol):
+    """One episode's machine."""
+
+    def run(self, command: str, *, timeout: float, cwd: str | None = None) -> CommandResult:
+        """Run a command in the persistent shell: directory, variables, functions and jobs live on to the next call.
+
+        Standard input is empty. ``cwd`` is for this command alone. ``timeout`` is in seconds.
+
+        Raises:
+            SandboxError: the sandbox itself is gone or never answered.
+        """
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Content of a file, by absolute path or relative to ``WORK_DIR``, as the processes inside would read it.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError: as for ``open``.
+            SandboxError: the sandbox is gone.
+        """
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file as the processes inside would, making the folders above it; errors as for ``read``."""
+        ...
+
+    def changes(self) -> dict[str, bytes | None]:
+        """Text and binary files of the work tree that differ from the start state: new content, or None where gone.
+
+        Read by the host from the writable layer; works after ``stop``, and best then. Symlinks, devices and ``.git``
+        are left out: they never cross.
+        """
+        ...
+
+    def diff(self) -> str:
+        """The text diff of the work tree against the start state, from ``changes``; files that are not text are left
+        out."""
+        ...
+
+    def reset(self) -> None:
+        """Back to the start state: files inside and outside the work tree, processes, shell."""
+        ...
+
+    def stop(self) -> None:
+        """Kill every process of the sandbox; its files stay readable through ``changes`` and ``diff``."""
+        ...
+
+    def close(self) -> None:
+        """Stop, and remove all that the sandbox left on the host. Safe to call twice."""
+        ...
+
+
+class Problem(NamedTuple):
+    """Something that keeps a backend from working, or from enforcing a limit, on this machine."""
+
+    what: str
+    mend: str
+    """What to do about it."""
+    fatal: bool
+    """Whether no sandbox can be made; otherwise one can, and something weaker than wished holds."""
+
+
+class SandboxBackend(Protocol):
+    """Makes sandboxes. Cheap to construct; safe to use from several threads and processes at once."""
+
+    name: str
+
+    def problems(self) -> list[Problem]:
+        """What is amiss on this machine; tries a real sandbox."""
+        ...
+
+    def create(self, spec: SandboxSpec) -> Sandbox:
+        """Start a sandbox; on return its shell takes commands.
+
+        Raises:
+            SandboxError: it did not start.
+        """
+        ...
+
+    def reap(self) -> int:
+        """Remove what dead host processes left behind (sandboxes, directories, groups); returns how many."""
+        ...

@@ -1,0 +1,31 @@
+"""The error tree of RepoDojo.
+
+RepoDojoError                   the base of all that RepoDojo raises on purpose
+├── BadInputError (ValueError)  what the user gave is wrong; the command line exits with 2
+│   ├── PoolError               a directory is not a pool, is newer than this code, or is damaged
+│   └── PatchError              a diff does not parse or does not apply
+└── InfraError (RuntimeError)   the machine failed, not the user and not the policy; never becomes a reward
+
+Rooms above add their own leaves in their own ``errors.py``. A message names what was got, what was expected and how
+to mend it.
+"""
+
+
+class RepoDojoError(Exception):
+    """Base of every error that RepoDojo raises on purpose."""
+
+
+class BadInputError(RepoDojoError, ValueError):
+    """The input is wrong and the user can mend it."""
+
+
+class PoolError(BadInputError):
+    """A directory is not a task pool, was written by a newer version, or is damaged."""
+
+
+class PatchError(BadInputError):
+    """A unified diff does not parse or does not apply to the files it names."""
+
+
+class InfraError(RepoDojoError, RuntimeError):
+    """The machine failed (disk, kernel, daemon): retried, counted and shown, never scored."""

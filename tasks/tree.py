@@ -1,0 +1,77 @@
+"""Source trees as archives and digests: the same bytes in, the same archive and digest out."""
+
+import gzip
+import hashlib
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from tasks.errors import BadInputError
+
+Edits = Mapping[str, bytes | None]
+"""Changed files on top of a tree: relative POSIX path to new content, or None where the file is gone."""
+
+
+def list_files(root: Path) -> list[str]:
+    """Relative POSIX paths of all regular files and symlinks below ``root``, sorted; ``.git`` is left out."""
+    found = []
+    for folder, names, files in os.walk(root):
+        links = [name for name in names if (Path(folder) / name).is_symlink()]
+        names[:] = [name for name in names if name != ".git" and name not in links]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files + links if name != ".git"]
+    return sorted(found)
+
+
+def tree_digest(root: Path, edits: Edits | None = None) -> str:
+    """SHA-256 (hex) over path, kind, executable bit and content of every file of ``root`` with ``edits`` laid over."""
+    edits = edits or {}
+    total = hashlib.sha256()
+    for name in sorted(set(list_files(root)) | set(edits)):
+        path = root / name
+        if name in edits:
+            content = edits[name]
+            if content is None:
+                continue
+            kind = b"x" if path.is_file() and os.access(path, os.X_OK) else b"f"
+        elif path.is_symlink():
+            kind, content = b"l", os.fsencode(path.readlink())
+        else:
+            kind, content = b"x" if path.stat().st_mode & stat.S_IXUSR else b"f", path.read_bytes()
+        total.update(b"%s\0%s\0%s\0" % (name.encode(), kind, hashlib.sha256(content).digest()))
+    return total.hexdigest()
+
+
+def pack_tree(root: Path) -> bytes:
+    """A reproducible ``tar.gz`` of ``root``: sorted names, no times, no owners."""
+    raw = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=6) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name in list_files(root):
+            info = tar.gettarinfo(str(root / name), arcname=name)
+            info.uid = info.gid = info.mtime = 0
+            info.uname = info.gname = ""
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
+            if info.islnk():  # a second name of one inode: stored as a file of its own
+                info.type, info.linkname, info.size = tarfile.REGTYPE, "", (root / name).stat().st_size
+            with (root / name).open("rb") if info.isreg() else io.BytesIO() as content:
+                tar.addfile(info, content if info.isreg() else None)
+    return raw.getvalue()
+
+
+def unpack_tree(archive: bytes, root: Path) -> None:
+    """Unpack what ``pack_tree`` made into ``root``.
+
+    Raises:
+        BadInputError: a member would land outside ``root`` or is not a file or symlink.
+    """
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        for member in tar:
+            path = PurePosixPath(member.name)
+            if path.is_absolute() or ".." in path.parts or not (member.isreg() or member.issym()):
+                raise BadInputError(f"archive member {member.name!r} is not a plain file inside the tree")
+        tar.extractall(root, filter="data")
