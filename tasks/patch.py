@@ -15,6 +15,9 @@ Reader = Callable[[str], bytes | None]
 
 _HEADER = re.compile(r"^diff --git a/(.+) b/(.+)$", re.MULTILINE)
 
+_ONE_SIDED = re.compile(r"^diff --git [ab]/(.+) [ab]/\1$", re.MULTILINE)
+"""A header of ``git diff --no-index a b``, which names one side twice for a new or deleted file."""
+
 _GIT_ENVIRONMENT = {
     "PATH": os.environ.get("PATH", os.defpath),
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -58,7 +61,7 @@ def make_patch(before: Edits, after: Edits) -> str:
         raise PatchError(f"a changed file is not UTF-8 text, among {changed}") from error
     if re.search(r"^Binary files .* differ$", text, re.MULTILINE):
         raise PatchError(f"a changed file is not text, among {changed}")
-    return text
+    return _ONE_SIDED.sub(r"diff --git a/\1 b/\1", text)
 
 
 def patched_paths(patch: str) -> list[str]:

@@ -1,0 +1,75 @@
+"""Open a path inside another process's root without ever leaving it: ``openat2`` with RESOLVE_IN_ROOT (Linux 5.6).
+
+Absolute paths and symlinks, and ``..``, are resolved against that root, so a hostile link cannot lead to the host's
+files.
+"""
+
+import contextlib
+import ctypes
+import os
+import stat
+from pathlib import PurePosixPath
+
+_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
+    """A descriptor of ``path`` inside the directory ``root``; errors as for ``os.open``."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    descriptor = _libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    if descriptor < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), path)
+    return int(descriptor)
+
+
+def read_in_root(root: int, path: str) -> bytes:
+    """Content of a regular file; a device, pipe or socket is a PermissionError."""
+    with os.fdopen(open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        _require_regular(file.fileno(), path)
+        return bytes(file.readall())
+
+
+def write_in_root(root: int, path: str, data: bytes) -> None:
+    """Write a regular file, making the folders above it."""
+    make_folders_in_root(root, str(PurePosixPath(path).parent))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK
+    with os.fdopen(open_in_root(root, path, flags, 0o644), "wb") as file:
+        _require_regular(file.fileno(), path)
+        file.truncate(0)
+        file.write(data)
+
+
+def make_folders_in_root(root: int, path: str) -> None:
+    """Make a folder and those above it."""
+    above = PurePosixPath("/")
+    for name in PurePosixPath(path).parts:
+        if name == "/":
+            continue
+        try:
+            descriptor = open_in_root(root, str(above / name), os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            parent = open_in_root(root, str(above), os.O_PATH | os.O_DIRECTORY)
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=parent)
+            finally:
+                os.close(parent)
+        else:
+            os.close(descriptor)
+        above /= name
+
+
+def _require_regular(descriptor: int, path: str) -> None:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path} is a directory")
+    if not stat.S_ISREG(mode):
+        raise PermissionError(f"{path} is not a regular file")

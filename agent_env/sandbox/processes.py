@@ -1,0 +1,56 @@
+"""The processes of one sandbox, as the host sees them: all are descendants of the sandbox's first process."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+_ROUNDS = 100
+"""How often the survivors are killed again before giving up: more than a fork bomb under a process limit outlasts."""
+
+
+def descendants(pid: int) -> set[int]:
+    """``pid`` and all processes below it; a process whose parent died hangs below the namespace's first process."""
+    found = {pid}
+    waiting = [pid]
+    while waiting:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                children = {int(child) for child in (task / "children").read_text().split()} - found
+                found |= children
+                waiting += children
+    return found
+
+
+def kill_all_but(root: int, keep: set[int]) -> bool:
+    """Kill every process below ``root`` that is not in ``keep``; False where new ones kept coming."""
+    for _ in range(_ROUNDS):
+        doomed = {pid for pid in descendants(root) - keep if not _is_zombie(pid)}
+        if not doomed:
+            return True
+        for pid in doomed:
+            kill(pid)
+    return False
+
+
+def kill(pid: int) -> None:
+    """Send SIGKILL; a process that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def find_by_inner_pid(root: int, inner: int) -> int | None:
+    """The host's pid of the process that has the pid ``inner`` inside the sandbox."""
+    for pid in descendants(root):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("NSpid:") and int(line.split()[-1]) == inner and pid != root:
+                    return pid
+    return None
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+    except OSError:
+        return True

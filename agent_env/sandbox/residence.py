@@ -1,0 +1,97 @@
+"""Where sandboxes keep their files on the host, and how what a dead host process left there is removed.
+
+    <base>/<pid>-<start time of that process>/<sandbox name>/{upper,work,tmp,home}
+
+A control group bears the sandbox's name, ``<pid>-<start time>-<number>``, so both are found by the same rule.
+"""
+
+import itertools
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from agent_env.sandbox.cgroup import group_folders, remove_group_folder
+
+_numbers = itertools.count()
+
+
+def new_residence(base: Path) -> Path:
+    """An empty folder for one sandbox of this process; its name is unique on this machine."""
+    owner = f"{os.getpid()}-{_start_time(os.getpid())}"
+    folder = base / owner / f"{owner}-{next(_numbers)}"
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+@cache
+def residence_base() -> Path:
+    """Where residences stand: memory-backed where its filesystem can hold an overlay's upper layer, else on disk."""
+    shared = Path("/dev/shm")
+    folder = f"repodojo-{os.getuid()}"
+    for base in (shared, Path(tempfile.gettempdir())):
+        try:
+            (base / folder).mkdir(mode=0o700, exist_ok=True)
+            os.setxattr(base / folder, "user.repodojo", b"y")
+        except OSError:
+            continue
+        return base / folder
+    return Path(tempfile.gettempdir()) / folder
+
+
+def remove_residence(folder: Path) -> None:
+    """Remove a sandbox's folder, and its owner's folder if that was the last one."""
+    remove_tree(folder)
+    try:
+        folder.parent.rmdir()
+    except OSError:
+        return
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a tree that hostile code may have written: folders without permissions are opened up first."""
+
+    def open_up(function: Callable[..., object], path: str, _: object) -> None:
+        for target in (Path(path).parent, Path(path)):
+            if not target.is_symlink() and target.is_dir():
+                target.chmod(stat.S_IRWXU)
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            function(path)
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=open_up)
+
+
+def reap_residences(base: Path) -> int:
+    """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were."""
+    reaped = set()
+    for owner in base.iterdir() if base.is_dir() else ():
+        if not _is_alive(owner.name):
+            reaped |= {child.name for child in owner.iterdir()}
+            remove_tree(owner)
+    for group in group_folders():
+        if not _is_alive(group.name):
+            reaped.add(group.name)
+            remove_group_folder(group)
+    return len(reaped)
+
+
+def _is_alive(name: str) -> bool:
+    """Whether the host process that a folder is named for still runs; a name of another kind counts as alive."""
+    pid, _, rest = name.partition("-")
+    start = rest.partition("-")[0]
+    return not (pid.isdigit() and start.isdigit()) or _start_time(int(pid)) == int(start)
+
+
+def _start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); None where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
