@@ -64,6 +64,7 @@ class Shell:
         self._window = b""
         """The last output bytes, which may be the beginning of a mark."""
         self._marks = 0
+        self._output_open = True
         self._poll = select.poll()
         for descriptor in (pipes.status, pipes.output):
             os.set_blocking(descriptor, False)
@@ -130,8 +131,9 @@ class Shell:
     def _read_output(self, output: BoundedOutput) -> bool:
         """Read once; False where nothing came."""
         data = _read(self._pipes.output)
-        if data == b"":  # every writer is gone: poll would report that for ever
+        if data == b"" and self._output_open:  # every writer is gone: poll would report that for ever
             self._poll.unregister(self._pipes.output)
+            self._output_open = False
         if not data:
             return False
         data = self._window + data
