@@ -75,6 +75,8 @@ class SandboxSpec:
     """Host directories that merge into ``WORK_DIR``, the bottom first. A deleted file is a whiteout, as overlayfs has
     it: a character device 0:0."""
     mounts: tuple[Mount, ...] = ()
+    hidden: tuple[str, ...] = ()
+    """Directories inside ``mounts`` that the sandbox sees empty."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """The whole environment of the shell, beside PATH, HOME, LANG and TERM."""
     limits: Limits = Limits()

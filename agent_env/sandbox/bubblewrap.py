@@ -21,7 +21,7 @@ from pathlib import Path
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, CommandResult, Limits, Problem, SandboxSpec, StopCause
 from agent_env.sandbox.cgroup import make_group
-from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, root_arguments
+from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
 from agent_env.sandbox.inroot import read_in_root, write_in_root
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.overlay import changed_files, read_through
@@ -183,8 +183,10 @@ class BubblewrapSandbox:
         ]
         for mount in self._spec.mounts:
             arguments += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+        for folder in self._spec.hidden:
+            arguments += ["--tmpfs", folder, "--remount-ro", folder]
         if self._spec.network:
-            arguments.append("--share-net")
+            arguments += network_arguments()
         arguments += ["--remount-ro", "/", "--chdir", WORK_DIR]
         arguments += ["--info-fd", str(pipes.info[1]), "--block-fd", str(pipes.block[0])]
         if seccomp_program():

@@ -60,6 +60,14 @@ def root_arguments(etc: Path) -> list[str]:
     return [*arguments, "--ro-bind", str(etc), "/etc", "--proc", "/proc", "--dev", "/dev"]
 
 
+def network_arguments() -> list[str]:
+    """bubblewrap's arguments for an install: the host's network, its resolver and its certificates."""
+    mounts = [(Path("/etc/resolv.conf").resolve(), "/etc/resolv.conf")]
+    mounts += [(Path("/etc") / name, f"/etc/{name}") for name in ("ssl", "pki")]
+    found = [(source, target) for source, target in mounts if source.exists()]
+    return ["--share-net", *(part for source, target in found for part in ("--ro-bind", str(source), target))]
+
+
 @cache
 def package_folders() -> tuple[Path, ...]:
     """Folders below /usr where the host keeps installed Python packages."""
