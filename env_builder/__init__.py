@@ -1,0 +1,1 @@
+"""From a repo list to a pool of certified tasks: sources, environments, candidates, validation."""

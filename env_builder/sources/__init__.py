@@ -1,0 +1,1 @@
+"""Where repositories come from: git URLs, local directories, release histories of the package index."""
