@@ -4,6 +4,7 @@
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
       venv/    the virtual environment, seen at /opt/env
+      bytecode/  compiled tests and packages, for grading alone; see agent_env/grading/bytecode.py
       build.json
 
 Installs run in a sandbox with network and no agent; their package cache belongs to one repository alone, so that
@@ -30,10 +31,13 @@ from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import remove_tree
 from tasks.environment import Environment
 from tasks.home import home
-from tasks.tree import Edits
+from tasks.tree import Edits, list_files
 
 INSTALL_SECONDS = 600.0
 """How long one install command may take."""
+
+_OLD = 946_684_800
+"""2000-01-01, the date of every file of a clean tree."""
 
 _UV = "/opt/uv/uv"
 _UV_CACHE = "/opt/uv-cache"
@@ -105,13 +109,16 @@ class Build:
         return self.folder / "venv"
 
     @property
+    def bytecode(self) -> Path:
+        """Compiled tests and packages; there once the first suite has run."""
+        return self.folder / "bytecode"
+
+    @property
     def layers(self) -> tuple[Path, ...]:
         """The lower layers of every sandbox of this environment."""
         return (self.tree, self.folder / "extra")
 
-    def spec(
-        self, *layers: Path, limits: Limits | None = None, mounts: tuple[Mount, ...] = (), network: bool = False
-    ) -> SandboxSpec:
+    def spec(self, *layers: Path, limits: Limits | None = None, mounts: tuple[Mount, ...] = ()) -> SandboxSpec:
         """A sandbox of this environment with ``layers`` of changes on top of the tree."""
         variables = dict(self.environment.variables)
         if not self.environment.editable:
@@ -122,7 +129,6 @@ class Build:
             hidden=self.interpreter.hidden(),
             variables=variables,
             limits=limits or Limits(),
-            network=network,
         )
 
 
@@ -150,6 +156,7 @@ class EnvironmentStore:
         for name in ("venv", "extra"):
             (folder / name).mkdir(parents=True)
         shutil.copytree(tree, folder / "tree", symlinks=True)
+        _fix_times(folder / "tree")
         try:
             with self._install_sandbox(folder, interpreter, recipe, repo) as sandbox:
                 log = "".join(_must(sandbox, command) for command in _steps(recipe, interpreter))
@@ -167,7 +174,7 @@ class EnvironmentStore:
     def adopt(self, installed: Installed, environment: Environment) -> Build:
         """Keep an install as the build of ``environment``."""
         build = self._place(environment)
-        with _lock(build.folder):
+        with lock(build.folder):
             if build.folder.is_dir():
                 remove_tree(installed.folder)
                 return build
@@ -250,6 +257,12 @@ def pinned_recipe(environment: Environment) -> InstallRecipe:
     )
 
 
+def _fix_times(tree: Path) -> None:
+    """Give every file one old date, so that no compiled test can match a file that is laid over it later."""
+    for name in list_files(tree):
+        os.utime(tree / name, (_OLD, _OLD), follow_symlinks=False)
+
+
 def _steps(recipe: InstallRecipe, interpreter: Interpreter) -> tuple[str, ...]:
     return (
         _GIT_TREE.format(tag=f"v{recipe.version}"),
@@ -301,7 +314,7 @@ def _made_by_install(changes: Edits) -> dict[str, bytes | None]:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """One process at a time for ``path``."""
     with path.with_name(path.name + ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,0 +1,77 @@
+"""The reward of one attempt, computed by the host.
+
+The agent's sandbox is stopped before this is called, and only source files cross. Trusted tests are laid over them,
+the run takes place in a fresh sandbox, exactly the expected tests must each pass, and sentinel tests with random names,
+some that must pass and some that must fail, show that the tests' process reported what happened.
+"""
+
+from typing import Literal, NamedTuple
+
+from agent_env.grading.outcomes import SuiteRun, TestStatus
+from agent_env.grading.states import graded_edits
+from agent_env.grading.suite import run_suite
+from agent_env.sandbox.base import SandboxBackend, StopCause
+from agent_env.store import Build
+from blockers.crossing import LeftOut, crossing
+from blockers.sentinels import Sentinels, make_sentinels
+from tasks.task import Task
+from tasks.tree import Edits
+
+GRADE_SECONDS = 600.0
+"""Longest grading run; a suite that takes longer is the policy's doing, since every task's own tests were quicker."""
+
+
+class Grade(NamedTuple):
+    """What an attempt earned, and why."""
+
+    reward: Literal[0, 1]
+    reason: str
+    """A short word: ``passed``, ``tests_failed``, ``tests_missing``, ``sentinel``, ``no_result`` or a stop cause."""
+    passed: int
+    """How many of the expected tests passed."""
+    left_out: tuple[LeftOut, ...]
+    """What the agent changed that did not cross, and why."""
+    run: SuiteRun
+
+
+def grade(
+    task: Task,
+    changes: Edits,
+    build: Build,
+    backend: SandboxBackend,
+    *,
+    order_seed: int | None = None,
+    timeout: float = GRADE_SECONDS,
+) -> Grade:
+    """Grade the changed files of an attempt.
+
+    Args:
+        changes: what the agent changed over the start state, as ``Sandbox.changes`` gives it.
+
+    Raises:
+        SandboxError: the machine failed; there is no reward then.
+    """
+    crossed = crossing(changes)
+    sentinels = make_sentinels()
+    edits = {**graded_edits(task, build.tree, crossed.files), sentinels.path: sentinels.content}
+    expected = [*task.fail_to_pass, *task.pass_to_pass]
+    ids = [*expected, *sentinels.must_pass, *sentinels.must_fail]
+    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout)
+    passed = run.passed()
+    reason = _judge(run, set(expected), sentinels)
+    return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run)
+
+
+def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
+    """``passed``, or the first thing that speaks against it."""
+    if run.stopped is not None:
+        return run.stopped.value if run.stopped is not StopCause.SHELL_DIED else "no_result"
+    if run.error:
+        return "no_result"
+    passed = run.passed()
+    failed = {test_id for test_id, outcome in run.outcomes.items() if outcome.status is TestStatus.FAILED}
+    if not set(sentinels.must_pass) <= passed or not set(sentinels.must_fail) <= failed:
+        return "sentinel"
+    if expected - set(run.outcomes):
+        return "tests_missing"
+    return "passed" if expected <= passed else "tests_failed"
