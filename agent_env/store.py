@@ -250,7 +250,7 @@ def pinned_recipe(environment: Environment) -> InstallRecipe:
         commands.append("uv pip install --no-deps -e .")
     return InstallRecipe(
         python=environment.python,
-        exclude_newer=environment.committed_at,
+        exclude_newer=environment.packages_until,
         commands=tuple(commands),
         variables=environment.variables,
         version=environment.version,

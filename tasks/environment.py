@@ -19,7 +19,9 @@ class Environment(Record):
     commit: str
     """Full commit id of the tree in that source's history."""
     committed_at: datetime
-    """When the commit was made (UTC): packages are resolved as of this moment."""
+    """When the commit was made (UTC)."""
+    packages_until: datetime
+    """Packages published after this moment do not exist for the install: the commit's, or the interpreter's release."""
     licence: str = "unknown"
     """SPDX expression where the project states one, else its own words, else ``unknown``."""
     language: Literal["python"] = "python"

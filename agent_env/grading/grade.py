@@ -15,7 +15,7 @@ from agent_env.store import Build
 from blockers.crossing import LeftOut, crossing
 from blockers.sentinels import Sentinels, make_sentinels
 from tasks.task import Task
-from tasks.tree import Edits
+from tasks.tree import Edits, list_files
 
 GRADE_SECONDS = 600.0
 """Longest grading run; a suite that takes longer is the policy's doing, since every task's own tests were quicker."""
@@ -51,8 +51,8 @@ def grade(
     Raises:
         SandboxError: the machine failed; there is no reward then.
     """
-    crossed = crossing(changes)
-    sentinels = make_sentinels()
+    crossed = crossing(changes, existing=list_files(build.tree))
+    sentinels = make_sentinels(like=task.fail_to_pass)
     edits = {**graded_edits(task, build.tree, crossed.files), sentinels.path: sentinels.content}
     expected = [*task.fail_to_pass, *task.pass_to_pass]
     ids = [*expected, *sentinels.must_pass, *sentinels.must_fail]
