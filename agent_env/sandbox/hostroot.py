@@ -57,7 +57,10 @@ def root_arguments(etc: Path) -> list[str]:
             arguments += ["--ro-bind", str(path), str(path)]
     for folder in package_folders():
         arguments += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
-    return [*arguments, "--ro-bind", str(etc), "/etc", "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--ro-bind", str(etc), "/etc", "--proc", "/proc"]
+    # The kernel lets the user that owns the machine write here without any capability: core_pattern runs as root.
+    arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
+    return [*arguments, "--dev", "/dev"]
 
 
 def network_arguments() -> list[str]:
