@@ -11,12 +11,12 @@ from git import Commit, Git, Repo
 from git.exc import BadName, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError
 from git.objects import Blob
 
+from env_builder.cache import fresh_directory, locked
 from env_builder.errors import SourceError
 from env_builder.licence import find_licence
 from env_builder.request import RepoRequest
 from env_builder.snapshot import SYMLINK_MODE, RepoSnapshot, TreeFile, lay_files
 from env_builder.sources.base import Change, HistoryKind
-from env_builder.sources.cache import fresh_directory, locked
 from env_builder.version import find_version, version_of_tag
 from tasks.home import home
 from tasks.tree import Edits
@@ -150,5 +150,6 @@ def _call_git(request: RepoRequest, *arguments: str) -> str:
     except GitCommandError as error:
         said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ").split("\n")[0]
         raise SourceError(
-            f"{request.source} cannot be had: git said {said or str(error)!r}. Check the address, the network and your access"
+            f"{request.source} cannot be had: git said {said or str(error)!r}; "
+            "check the address, the network and your access"
         ) from error

@@ -5,10 +5,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from env_builder.cache import fresh_directory
 from env_builder.errors import SourceError
 from env_builder.request import RepoRequest
 from env_builder.snapshot import TreeFile
-from env_builder.sources.cache import fresh_directory
 from env_builder.sources.git import GitSource
 from env_builder.sources.synthesis import Step, write_history
 from env_builder.sources.walk import read_tree

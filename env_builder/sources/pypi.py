@@ -27,10 +27,10 @@ from unearth import Package, PackageFinder
 from unearth.errors import UnpackError
 from unearth.preparer import HTTPErrors
 
+from env_builder.cache import fresh_directory, locked
 from env_builder.errors import SourceError
 from env_builder.progress import Progress
 from env_builder.request import PYPI_PREFIX, RepoRequest
-from env_builder.sources.cache import fresh_directory, locked
 from env_builder.sources.git import GitSource
 from env_builder.sources.synthesis import Step, write_history
 from env_builder.sources.walk import read_tree

@@ -1,6 +1,7 @@
 """Directories of the cache, made whole or not at all, and by one process at a time."""
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,3 +36,16 @@ def locked(target: Path) -> Iterator[None]:
     with (target.parent / f".{target.name}.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file so that no reader, and no later run, ever sees a part of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(beside).replace(target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
