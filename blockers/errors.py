@@ -1,0 +1,35 @@
+"""Errors of the blockers room.
+
+RepoDojoError
+├── BadInputError
+│   └── PatchError
+│       └── PatchRefusedError   a patch holds something that never crosses to the grader
+└── InfraError
+    └── GitError                the git program is missing, or failed on a repository of our own making
+"""
+
+from tasks.errors import InfraError, PatchError
+
+
+class PatchRefusedError(PatchError):
+    """A patch holds something that never crosses to the grader.
+
+    Attributes:
+        path: the file that the patch names, or "" where the fault is in no single file.
+        rule: a short fixed word for the rule that was broken (``binary``, ``symlink``, ``rename``, ...).
+        detail: what was got, what was expected and how to mend it.
+    """
+
+    def __init__(self, path: str, rule: str, detail: str) -> None:
+        super().__init__(path, rule, detail)
+        self.path = path
+        self.rule = rule
+        self.detail = detail
+
+    def __str__(self) -> str:
+        where = f" for {self.path!r}" if self.path else ""
+        return f"the patch is refused{where} ({self.rule}): {self.detail}"
+
+
+class GitError(InfraError):
+    """The git program is missing or failed where it must not."""

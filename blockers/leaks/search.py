@@ -1,0 +1,175 @@
+"""The searches of a leak audit over the indexed roots of one task; the rules stand in ``blockers.leak_audit``."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from blockers.findings import Finding
+from blockers.leaks.index import MIN_LINE, WINDOW, LeakIndex, Place
+from blockers.leaks.marks import GoldMarks, import_path, runs
+from blockers.leaks.places import stale_bytecode
+from blockers.leaks.texts import code_names, is_code, numbered
+from tasks.tree import Edits
+
+TREE = "tree"
+"""Name of the root to which the setup patch belongs."""
+
+START = "start"
+"""Name under which findings show the files that the setup patch changed."""
+
+MIN_NAME = 10
+"""Shortest identifier that counts in a file; shorter ones meet by chance among thousands of files."""
+
+COPY_SHARE = 0.5
+"""Share of its lines from which one file counts as a copy of another."""
+
+MIN_SHARED = 3
+"""Fewest lines or names that make a copy of a hidden test file, unless it has fewer."""
+
+_GENERATED = re.compile(r"(^|/)(\.\w*cache|__pycache__|build|dist|htmlcov|[^/]*\.egg-info)/")
+"""Folders that tools fill from the code as it was: no name of the solution stands there by right."""
+
+
+class Hit(NamedTuple):
+    """A place in a root."""
+
+    root: str
+    place: Place
+
+    @property
+    def where(self) -> str:
+        return f"{self.root}:{self.place.path}"
+
+
+class LeakSearch:
+    """One task's searches.
+
+    Args:
+        indexes: the roots, ``TREE`` among them.
+        start: the files that the setup patch changes, after it.
+        before, solution: the files that the gold patch changes, before and after it.
+        marks: of the gold patch.
+    """
+
+    def __init__(
+        self, indexes: Mapping[str, LeakIndex], start: Edits, before: Edits, solution: Edits, marks: GoldMarks
+    ) -> None:
+        self._indexes = {**indexes, START: LeakIndex.of_files(start)}
+        self._masked = frozenset(start)
+        self._touched = frozenset(before)
+        self._solution = {import_path(path): _windows(content or b"") for path, content in solution.items()}
+        self._marks = marks
+
+    def copies(self) -> Iterator[Finding]:
+        """Copies of the changed modules that hold the solution."""
+        for module, pairs in self._marks.pairs.items():
+            for root, index in self._indexes.items():
+                for path in index.copies(module):
+                    if self._is_own(root, path):
+                        continue
+                    document = index.document(path)
+                    where = f"{root}:{path}"
+                    if not document.compiled:
+                        at = next(
+                            (at for at in itertools.pairwise(numbered(document.text)) if _texts(at) in pairs), None
+                        )
+                        if at:
+                            yield Finding("installed-copy", where, at[1][0], f"{module} as in the solution: {at[1][1]}")
+                    elif root in (TREE, START) or stale_bytecode(index, path):
+                        yield Finding("bytecode", where, None, f"{module}, compiled from a source that is not here")
+
+    def windows(self) -> Iterator[Finding]:
+        """Runs of gold lines, one finding a file."""
+        seen: set[str] = set()
+        for window in sorted(self._marks.windows):
+            for hit in self._hits("windows", window):
+                if hit.where not in seen and (not is_code(hit.place.path) or self._is_copy(hit)):
+                    seen.add(hit.where)
+                    yield Finding("gold-lines", hit.where, hit.place.line, f"lines of the solution: {window[1][:120]}")
+
+    def lines(self) -> Iterator[Finding]:
+        """Single gold lines."""
+        for line in sorted(self._marks.lines):
+            for hit in _foreign(self._hits("lines", line)):
+                yield Finding("gold-line", hit.where, hit.place.line, f"a line of the solution: {line[:120]}")
+
+    def names(self, hidden_files: Edits) -> Iterator[Finding]:
+        """Identifiers that gold has and the start has not."""
+        told = names_in(hidden_files)
+        for name in sorted(name for name in self.new_names() if len(name) >= MIN_NAME):
+            for hit in _foreign(self._hits("names", name)):
+                generated = hit.place.compiled or _GENERATED.search(hit.place.path)
+                if generated or name not in told:
+                    yield Finding("gold-name", hit.where, None, f"holds {name!r}, which only the solution has")
+
+    def new_names(self) -> frozenset[str]:
+        """Identifiers of the gold patch that no source file of the start state has."""
+        return frozenset(
+            name
+            for name in self._marks.names
+            if not any(hit.root in (TREE, START) and is_code(hit.place.path) for hit in self._hits("names", name))
+        )
+
+    def hidden(self, hidden_files: Edits) -> Iterator[Finding]:
+        """Hidden tests, or most of one, anywhere."""
+        for path, content in hidden_files.items():
+            if not content:
+                continue
+            lines = {line for _, line in numbered(content.decode(errors="replace")) if len(line) >= MIN_LINE}
+            names = {name for name in names_in({path: content}) if len(name) >= MIN_NAME}
+            seen = {hit.where for hit in self._most("lines", lines, compiled=False)}
+            seen |= {hit.where for hit in self._most("names", names, compiled=True)}
+            for where in sorted(seen):
+                yield Finding("hidden-test", where, None, f"holds most of the hidden test file {path}")
+
+    def _most(self, kind: str, wanted: set[str], *, compiled: bool) -> Iterator[Hit]:
+        """Files that hold most of what is wanted."""
+        count: Counter[tuple[str, str]] = Counter()
+        hits: dict[tuple[str, str], Hit] = {}
+        for text in wanted:
+            found = {(hit.root, hit.place.path): hit for hit in self._hits(kind, text)}
+            count.update(found.keys())
+            hits |= found
+        enough = max(min(MIN_SHARED, len(wanted)), len(wanted) * COPY_SHARE)
+        return (hits[key] for key, times in count.items() if times >= enough and hits[key].place.compiled is compiled)
+
+    def _hits(self, kind: str, text: str | tuple[str, ...]) -> list[Hit]:
+        return [
+            Hit(root, place)
+            for root, index in self._indexes.items()
+            for place in getattr(index, kind)(text)
+            if not (root == TREE and place.path in self._masked)
+        ]
+
+    def _is_own(self, root: str, path: str) -> bool:
+        """Whether this is the start state's own version of a changed file, or a version that the start hides."""
+        return root in (TREE, START) and (path in self._touched or (root == TREE and path in self._masked))
+
+    def _is_copy(self, hit: Hit) -> bool:
+        """Whether a source file is in good part a changed file's solution, or that it."""
+        if self._is_own(hit.root, hit.place.path):
+            return False
+        own = _windows(self._indexes[hit.root].document(hit.place.path).text.encode())
+        shared = [(len(own & other), min(len(own), len(other))) for other in self._solution.values()]
+        return any(both >= COPY_SHARE * smaller for both, smaller in shared if smaller)
+
+
+def _texts(lines: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(text for _, text in lines)
+
+
+def _foreign(hits: list[Hit]) -> list[Hit]:
+    """The hits, if no Python source has the same by right; hits in Python source are judged as runs of lines."""
+    return [] if any(is_code(hit.place.path) and not hit.place.compiled for hit in hits) else hits
+
+
+def _windows(content: bytes) -> set[tuple[str, ...]]:
+    return set(runs([line for _, line in numbered(content.decode(errors="replace"))], WINDOW))
+
+
+def names_in(files: Edits) -> set[str]:
+    """Identifiers in files."""
+    texts: Iterable[bytes] = (content for content in files.values() if content)
+    return {name for text in texts for name in code_names(text.decode(errors="replace"))}
