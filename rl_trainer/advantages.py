@@ -108,7 +108,7 @@ def advantages(
     advantages_B = torch.zeros_like(rewards_B)
     valid_rewards = rewards_B[valid_B]
     batch_std = valid_rewards.std(correction=1) if len(valid_rewards) > 1 else rewards_B.new_zeros(())
-    for group in groups_B[valid_B].unique():
+    for group in sorted(set(groups_B[valid_B].tolist())):
         members_B = (groups_B == group) & valid_B
         rewards_G = rewards_B[members_B]
         if rewards_G.min() < rewards_G.max():

@@ -1,9 +1,11 @@
 """Token losses: pure functions from log-probabilities and advantages to a loss for each token, to be minimised.
 
 Axes: B rows, T tokens. ``logprobs`` are the model's now, ``old`` the policy's that sampled; ``mask`` is True at trained
-tokens; the ratio r is ``exp(logprobs - old)``. What stands at masked tokens never reaches the result or the gradient: it may even be infinite. Reduction to a
-scalar is a step of its own (``reduction``). Sources: PPO (arXiv 1707.06347), DAPO (2503.14476), dual clip (1912.09729),
-GSPO (2507.18071), CISPO (2506.13585), the k3 estimator (http://joschu.net/blog/kl-approx.html).
+tokens; the ratio r is ``exp(logprobs - old)``. What stands at masked tokens never reaches the result or the gradient:
+it may even be infinite. Reduction to a scalar is a step of its own (``reduction``).
+
+Sources: PPO (arXiv 1707.06347), DAPO (2503.14476), dual clip (1912.09729), GSPO (2507.18071), CISPO (2506.13585), the
+k3 estimator (http://joschu.net/blog/kl-approx.html).
 """
 
 from collections.abc import Callable

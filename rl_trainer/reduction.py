@@ -48,6 +48,6 @@ def row_weights(
     else:
         same_B_B = (rollouts_B[:, None] == rollouts_B[None, :]).double()
         rollout_lengths_B = same_B_B @ lengths_B
-        rollouts = len(rollouts_B[counted_B].unique())
+        rollouts = len(set(rollouts_B[counted_B].tolist()))
         weights_B = 1 / (max(rollouts, 1) * rollout_lengths_B)
     return torch.where(counted_B, weights_B, torch.zeros_like(weights_B))

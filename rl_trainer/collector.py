@@ -1,0 +1,135 @@
+"""Runs many episodes at once: all take a turn together, so that sampling is one batch; environments step in threads.
+
+An episode that ends gives its place to the next that waits. One that the machine broke is run once more; if it breaks
+again it comes back as ``InfraFailed``, which everything downstream leaves out and counts.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from typing import NamedTuple
+
+from rl_trainer.actors import Actor
+from rl_trainer.chat import ChatFormat
+from rl_trainer.rollout import EnvFactory, Limits, LiveEpisode, Rollout, TextEnv
+from tasks.errors import InfraError
+
+
+class Collected(NamedTuple):
+    """Episodes in the order in which they were asked for."""
+
+    rollouts: list[Rollout]
+    retried: int
+    """How many were run a second time because the machine had failed."""
+
+    @property
+    def valid(self) -> list[Rollout]:
+        """Those that the machine did not break."""
+        return [rollout for rollout in self.rollouts if not rollout.outcome.masked]
+
+    @property
+    def mean_reward(self) -> float:
+        """Over the valid ones; there is at least one."""
+        return sum(rollout.reward for rollout in self.valid) / len(self.valid)
+
+
+class Collector:
+    """Environments and threads for up to ``concurrency`` episodes at once. Close it, or use it as a context manager.
+
+    Args:
+        make_env: makes an environment; called at most ``concurrency`` times.
+        chat: how conversations become tokens.
+        limits: bounds of an episode.
+        concurrency: episodes at once; the policy's batch size is the best value.
+        on_episode: called in the calling thread with each finished episode, for progress.
+    """
+
+    def __init__(
+        self,
+        make_env: EnvFactory,
+        chat: ChatFormat,
+        limits: Limits,
+        *,
+        concurrency: int = 16,
+        on_episode: Callable[[Rollout], None] = lambda rollout: None,
+    ) -> None:
+        self.chat, self.limits, self.on_episode = chat, limits, on_episode
+        self._make_env, self._concurrency = make_env, concurrency
+        self._envs: list[TextEnv] = []
+        # Tools are processes that keep a core busy: more threads than cores only stretch the time of each command.
+        self._threads = ThreadPoolExecutor(min(concurrency, max(2, os.cpu_count() or 1)), "env")
+
+    def __enter__(self) -> "Collector":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what still runs and free the threads."""
+        self._threads.shutdown(cancel_futures=True)
+        for env in self._envs:
+            env.close()
+
+    def collect(self, task_ids: Sequence[str], actor: Actor) -> Collected:
+        """One episode for each named task, acted by ``actor``; a task may be named several times.
+
+        Raises:
+            BadInputError: a task does not exist, or its environment cannot be built.
+            InfraError: the machine failed under every episode.
+        """
+        return asyncio.run(self._collect(task_ids, actor))
+
+    async def _collect(self, task_ids: Sequence[str], actor: Actor) -> Collected:
+        rounds = count()
+        rollouts = await self._play(task_ids, actor, rounds)
+        broken = [place for place, rollout in enumerate(rollouts) if rollout.outcome.masked]
+        again = await self._play([task_ids[place] for place in broken], actor, rounds)
+        for place, rollout in zip(broken, again, strict=True):
+            rollouts[place] = rollout
+        if task_ids and all(rollout.outcome.masked for rollout in rollouts):
+            raise InfraError(f"the machine failed under all {len(rollouts)} episodes: {rollouts[0].outcome.detail}")
+        for rollout in rollouts:
+            if rollout.outcome.masked:
+                self.on_episode(rollout)
+        return Collected(rollouts, len(broken))
+
+    async def _play(self, task_ids: Sequence[str], actor: Actor, rounds: Iterable[int]) -> list[Rollout]:
+        """Run episodes turn by turn until all have ended."""
+        waiting = list(enumerate(task_ids))[::-1]
+        free = self._environments(len(task_ids))
+        live: dict[int, LiveEpisode] = {}
+        finished: dict[int, Rollout] = {}
+        for round_number in rounds:
+            starting = {}
+            while waiting and free:
+                place, task_id = waiting.pop()
+                starting[place] = LiveEpisode(free.pop(), self.chat, task_id, self.limits)
+            await self._in_threads([episode.begin for episode in starting.values()])
+            live |= starting
+            playing = {place: episode for place, episode in live.items() if not episode.outcome}
+            samples = await actor.act(list(playing.values()), round_number) if playing else []
+            await self._in_threads(
+                [partial(episode.advance, sample) for episode, sample in zip(playing.values(), samples, strict=True)]
+            )
+            for place in [place for place, episode in live.items() if episode.outcome]:
+                episode = live.pop(place)
+                free.append(episode.env)
+                finished[place] = episode.finish()
+                if not finished[place].outcome.masked:
+                    self.on_episode(finished[place])
+            if not live and not waiting:
+                break
+        return [finished[place] for place in range(len(task_ids))]
+
+    def _environments(self, wanted: int) -> list[TextEnv]:
+        while len(self._envs) < min(wanted, self._concurrency):
+            self._envs.append(self._make_env())
+        return list(self._envs)
+
+    async def _in_threads(self, calls: Sequence[Callable[[], None]]) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(self._threads, call) for call in calls))

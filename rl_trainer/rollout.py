@@ -1,0 +1,131 @@
+"""One episode seen from the trainer: a trace of tokens that grows turn by turn against an environment of texts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from agent_env.outcome import InfraFailed, LimitStopped, Outcome, PolicyFault, Scored
+from rl_trainer.chat import ChatFormat
+from rl_trainer.policy.base import Sample, StopReason
+from rl_trainer.tokens import Trace
+from tasks.errors import InfraError
+
+
+class TextEnv(Protocol):
+    """What of ``agent_env.env.SWEEnv`` a rollout uses. One environment runs one episode at a time."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start the episode of ``options["task_id"]``; the prompt comes back."""
+        ...
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """One turn: observation, reward, terminated, truncated, info with ``outcome``, ``masked`` and ``detail``."""
+        ...
+
+    def close(self) -> None:
+        """End the running episode, if any."""
+        ...
+
+
+EnvFactory = Callable[[], TextEnv]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What bounds an episode besides the environment's own limits."""
+
+    context: int
+    """The most tokens of an episode; one that reaches it ends as ``LimitStopped("context")``, reward 0."""
+    turn_tokens: int
+    """The most sampled tokens of a turn."""
+    observation_tokens: int
+    """The most tokens of an observation; the middle of a longer one is left out."""
+
+
+class Rollout(NamedTuple):
+    """A finished episode."""
+
+    task_id: str
+    trace: Trace
+    outcome: Outcome
+    turns: int
+    seconds: float
+    """Wall time from reset to the outcome, waiting for other episodes of the batch included."""
+
+    @property
+    def reward(self) -> float:
+        """The outcome's reward; not to be read where ``outcome.masked``."""
+        return self.outcome.reward
+
+
+class LiveEpisode:
+    """An episode while it runs. Errors of the machine end it as ``InfraFailed``; all others are raised."""
+
+    def __init__(self, env: TextEnv, chat: ChatFormat, task_id: str, limits: Limits) -> None:
+        self.env = env
+        self.task_id = task_id
+        self.trace = Trace()
+        self.outcome: Outcome | None = None
+        self._chat, self._limits = chat, limits
+        self.turns = 0
+        self._begun = time.monotonic()
+
+    def begin(self) -> None:
+        """Reset the environment and open the trace with its prompt."""
+        try:
+            prompt, _ = self.env.reset(options={"task_id": self.task_id})
+        except (InfraError, OSError) as error:
+            self._fail(error)
+            return
+        self.trace = self._chat.open(prompt)
+        self._check_context()
+
+    def advance(self, sample: Sample) -> None:
+        """Append what the policy wrote, step the environment with it, append what it answered."""
+        self.trace.add_sampled(sample.tokens, sample.logprobs, version=sample.version)
+        self.turns += 1
+        if sample.stop is StopReason.CONTEXT:
+            self._stop(LimitStopped("context"))
+            return
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(self._chat.decode(sample.tokens))
+        except (InfraError, OSError) as error:
+            self._fail(error)
+            return
+        if terminated or truncated:
+            self.outcome = _read_outcome(reward, info)
+        else:
+            self._chat.observe(self.trace, observation, limit=self._limits.observation_tokens)
+            self._check_context()
+
+    def finish(self) -> Rollout:
+        """The finished episode."""
+        assert self.outcome is not None, "the episode still runs"
+        return Rollout(self.task_id, self.trace, self.outcome, self.turns, time.monotonic() - self._begun)
+
+    def _check_context(self) -> None:
+        if len(self.trace) >= self._limits.context:
+            self._stop(LimitStopped("context"))
+
+    def _fail(self, error: Exception) -> None:
+        self._stop(InfraFailed(f"{type(error).__name__}: {error}"))
+
+    def _stop(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        try:
+            self.env.close()
+        except (InfraError, OSError) as error:
+            self.outcome = InfraFailed(f"{type(error).__name__}: {error}")
+
+
+def _read_outcome(reward: float, info: dict[str, Any]) -> Outcome:
+    name, detail = info["outcome"], info.get("detail", "")
+    if name == Scored.name:
+        return Scored(reward, detail)
+    kinds: dict[str, Callable[[str], Outcome]] = {
+        LimitStopped.name: LimitStopped,  # type: ignore[dict-item]  # the environment's own limits are all in Limit
+        PolicyFault.name: PolicyFault,
+        InfraFailed.name: InfraFailed,
+    }
+    return kinds[name](detail)
