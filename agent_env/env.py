@@ -1,0 +1,169 @@
+"""The Gymnasium environment ``RepoDojo/SWE-v0``: texts in, texts out, one task an episode.
+
+An observation is what the policy reads next, an action is what it wrote. ``terminated`` says that the work was judged
+(``Scored``) or that the policy broke its sandbox (``PolicyFault``); ``truncated`` that a limit or the machine ended it.
+``info["masked"]`` is True where the reward must not be used (``InfraFailed``). Everything in ``info`` is a function of
+the task and the actions.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, get_args
+
+import gymnasium
+
+from agent_env.episode import Episode, Rules
+from agent_env.errors import EpisodeError
+from agent_env.outcome import InfraFailed, LimitStopped, Outcome
+from agent_env.sandbox.select import select_backend
+from agent_env.spaces import TextSpace
+from agent_env.store import EnvironmentStore
+from agent_env.tools.observation import DEFAULT_CHARS
+from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.workbench import Workbench
+from tasks.errors import BadInputError
+from tasks.pool import Pool
+from tasks.task import Split, Task
+
+
+class SWEEnv(gymnasium.Env[str, str]):
+    """Software-engineering tasks of a pool.
+
+    Args:
+        pool: a pool, or its directory.
+        split: which of its tasks: ``all``, ``train`` or ``test``.
+        sandbox: ``auto``, ``bubblewrap`` or ``docker``.
+        max_steps: turns of an episode.
+        time_limit: seconds that the tools may run in one episode.
+        command_timeout: seconds that one command may run.
+        observation_chars: longest observation of one call.
+        tasks: ids of the only tasks to use; None means all of the split.
+        store: where built environments are kept; None means this user's cache.
+        trajectories: folder that gets one ATIF file an episode; None means none.
+        agent: who acts, as the trajectories name it.
+
+    Raises:
+        BadInputError: what of the arguments is wrong, and how to mend it.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(
+        self,
+        *,
+        pool: str | Path | Pool,
+        split: Split = "all",
+        sandbox: str = "auto",
+        max_steps: int = 30,
+        time_limit: float = 1800.0,
+        command_timeout: float = 30.0,
+        observation_chars: int = DEFAULT_CHARS,
+        render_mode: str | None = None,
+        tasks: Sequence[str] | None = None,
+        store: EnvironmentStore | None = None,
+        trajectories: str | Path | None = None,
+        agent: str = "policy",
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise BadInputError(f"render_mode is {render_mode!r}; expected None or 'ansi'")
+        self.render_mode = render_mode
+        self.rules = Rules(
+            max_steps=max_steps,
+            time_limit=time_limit,
+            command_timeout=command_timeout,
+            observation_chars=observation_chars,
+        )
+        opened = pool if isinstance(pool, Pool) else Pool(pool)
+        self.tasks = _choose(opened, split, tasks)
+        self.bench = Workbench(opened, store or EnvironmentStore(select_backend(sandbox)))
+        self.observation_space = TextSpace()
+        self.action_space = TextSpace()
+        self._trajectories = Path(trajectories) if trajectories is not None else None
+        self._agent = agent
+        self.episode: Episode | None = None
+        """The running or last episode: its task, transcript, recorder and outcome."""
+
+    def __enter__(self) -> "SWEEnv":
+        return self
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start an episode, on the task ``options["task_id"]`` or on one that the seed picks; the prompt comes back.
+
+        Raises:
+            BadInputError: no such option, no such task, or an environment that cannot be built.
+            SandboxError: the machine failed; no episode has begun.
+        """
+        super().reset(seed=seed)
+        task = self._pick(options or {})
+        self.close()
+        episode = Episode(task, self.bench, self.rules)
+        if self._trajectories is not None:
+            agent = Agent(name=self._agent, version=_version(), tool_definitions=episode.toolbox.schemas())
+            episode.recorder = TrajectoryRecorder(self._trajectories, agent, task_id=task.id)
+        self.episode = episode
+        return episode.start(), self._info(None)
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Take one turn of the policy; see ``Episode.turn`` for what it raises."""
+        if self.episode is None:
+            raise EpisodeError("no episode has begun: call reset() first")
+        turn = self.episode.turn(action)
+        outcome = turn.outcome
+        truncated = isinstance(outcome, LimitStopped | InfraFailed)
+        terminated = outcome is not None and not truncated
+        return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self._info(outcome)
+
+    def render(self) -> str | None:
+        """The transcript so far, where ``render_mode`` is ``ansi``."""
+        if self.render_mode is None or self.episode is None:
+            return None
+        return self.episode.render()
+
+    def close(self) -> None:
+        """End the running episode, if any, and close its sandbox."""
+        if self.episode:
+            self.episode.close()
+
+    def _pick(self, options: dict[str, Any]) -> Task:
+        if unknown := sorted(set(options) - {"task_id"}):
+            raise BadInputError(f"unknown reset options {unknown}; expected 'task_id' or none")
+        wanted = options.get("task_id")
+        if wanted is None:
+            return self.tasks[int(self.np_random.integers(len(self.tasks)))]
+        for task in self.tasks:
+            if task.id == wanted:
+                return task
+        raise BadInputError(f"no task {wanted!r} among the {len(self.tasks)} of this environment")
+
+    def _info(self, outcome: Outcome | None) -> dict[str, Any]:
+        assert self.episode is not None
+        return {
+            "task_id": self.episode.task.id,
+            "step": self.episode.steps,
+            "outcome": outcome.name if outcome else None,
+            "masked": outcome.masked if outcome else False,
+            "detail": outcome.detail if outcome else "",
+        }
+
+
+def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:
+    if split not in get_args(Split):
+        raise BadInputError(f"split is {split!r}; expected one of {', '.join(get_args(Split))}")
+    found = {task.id: task for task in pool.tasks(split)}
+    if ids is None:
+        chosen = list(found.values())
+    else:
+        if unknown := sorted(set(ids) - set(found)):
+            raise BadInputError(f"{pool.path} has no task {unknown[0]!r} in split {split!r}; see `repodojo pool ls`")
+        chosen = [found[id_] for id_ in sorted(set(ids))]
+    if not chosen:
+        raise BadInputError(f"{pool.path} holds no task in split {split!r}: build some, or name another split")
+    return chosen
+
+
+def _version() -> str:
+    try:
+        return version("repodojo")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,247 @@
+"""One episode as a state machine, free of Gymnasium, so that every adapter drives the same one: start, turns, end.
+
+    start() -> prompt ; turn(text) -> observation ... until an outcome ; close()
+
+An episode ends in exactly one outcome. A submit is graded; a limit ends it ungraded with reward 0; what the policy
+writes never raises, and comes back as an observation; a failing machine ends it as ``InfraFailed``. At the end, however
+it comes, the sandbox is closed. The time limit counts the seconds that tools run, not the policy's thinking, so that a
+slow sampler does not change outcomes.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple
+
+from agent_env.errors import EpisodeError
+from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
+from agent_env.prompt import render_prompt
+from agent_env.sandbox.base import Sandbox, StopCause
+from agent_env.tools.calls import CallFormatError, ToolCall, parse_calls
+from agent_env.tools.observation import DEFAULT_CHARS, Observation
+from agent_env.tools.toolbox import Toolbox
+from agent_env.trajectory import TrajectoryRecorder
+from agent_env.workbench import Workbench
+from tasks.errors import BadInputError, InfraError
+from tasks.task import Task
+
+__all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "Rules", "Scored", "Turn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The limits of an episode."""
+
+    max_steps: int = 30
+    """Turns."""
+    time_limit: float = 1800.0
+    """Seconds that the tools may run in all."""
+    command_timeout: float = 30.0
+    """Seconds that one command may run."""
+    observation_chars: int = DEFAULT_CHARS
+    """Longest observation of one call."""
+    timeouts_in_a_row: int = 3
+    """So many commands one after the other that run into their timeout end the episode."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise BadInputError(f"{name} is {value!r}; expected a number above 0")
+
+
+class Turn(NamedTuple):
+    """What one turn gave."""
+
+    observation: str
+    outcome: Outcome | None
+    """How the episode ended, or None while it goes on."""
+
+
+class Episode:
+    """One task, from its start state to one outcome. Several episodes may run in several threads; one takes one turn
+    at a time.
+
+    Args:
+        task: what is to be solved.
+        bench: where sandboxes come from and where work is graded.
+        recorder: writes the trajectory, or None.
+    """
+
+    def __init__(
+        self, task: Task, bench: Workbench, rules: Rules | None = None, recorder: TrajectoryRecorder | None = None
+    ) -> None:
+        self.task = task
+        self.rules = rules or Rules()
+        self.recorder = recorder
+        self.outcome: Outcome | None = None
+        self.steps = 0
+        self.transcript: list[tuple[str, str]] = []
+        """Who said what, from the prompt on: ``user``, ``agent`` or ``tool``, and the text."""
+        self.toolbox = Toolbox(command_timeout=self.rules.command_timeout, chars=self.rules.observation_chars)
+        self._bench = bench
+        self._sandbox: Sandbox | None = None
+        self._seconds = 0.0
+        self._timeouts = 0
+        self._last_stop: StopCause | None = None
+        self._turning = threading.Lock()
+
+    def __enter__(self) -> "Episode":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> str:
+        """Open the sandbox on the start state and give the prompt.
+
+        Raises:
+            InfraError: the sandbox did not start, or the trajectory cannot be written; the outcome is ``InfraFailed``.
+            BadInputError: the pool lacks what the task needs, or its environment cannot be built.
+        """
+        with self._one_at_a_time():
+            if self._sandbox or self.outcome:
+                raise EpisodeError("the episode was started already: make a new one")
+            with self._ends_on_error():
+                self._sandbox = self._bench.open(self.task)
+                prompt = render_prompt(self.task, self.toolbox, max_steps=self.rules.max_steps)
+                self.transcript.append(("user", prompt))
+                if self.recorder:
+                    self.recorder.start(prompt)
+            return prompt
+
+    def turn(self, action: str) -> Turn:
+        """Take what the policy wrote, run its calls, and give what they showed.
+
+        Raises:
+            EpisodeError: the episode has not begun or has ended, or another turn is still running.
+            BadInputError: ``action`` is not text.
+        """
+        if not isinstance(action, str):
+            raise BadInputError(f"an action is the policy's text (str); got {type(action).__name__}")
+        with self._one_at_a_time():
+            sandbox = self._require_running()
+            with self._ends_on_error():
+                try:
+                    observation, outcome = self._play(sandbox, action)
+                except (InfraError, OSError) as error:
+                    observation, outcome = "[the sandbox failed]", self._blame(error)
+                self.transcript += [("agent", action), ("tool", observation)]
+                if outcome:
+                    self._end(outcome)
+            return Turn(observation, outcome)
+
+    def close(self) -> None:
+        """Close the sandbox; an episode that has not ended is ``LimitStopped('abandoned')``. Safe to call twice."""
+        if self._sandbox and not self.outcome:
+            self._end(LimitStopped("abandoned"))
+
+    def render(self) -> str:
+        """The transcript as text."""
+        return "\n\n".join(f"[{who}]\n{text}" for who, text in self.transcript)
+
+    def _play(self, sandbox: Sandbox, action: str) -> tuple[str, Outcome | None]:
+        calls, observations = self._run_calls(sandbox, action)
+        self.steps += 1
+        if self.recorder:
+            self.recorder.add_turn(action, calls, observations)
+        text = _join(calls, observations)
+        if observations[-1].submitted:
+            return text, self._grade(sandbox)
+        limit = self._limit()
+        return (f"{text}\n[the episode ends here: limit of {limit}]", LimitStopped(limit)) if limit else (text, None)
+
+    def _run_calls(self, sandbox: Sandbox, action: str) -> tuple[list[ToolCall], list[Observation]]:
+        """Run the calls of a turn until one submits or a limit is reached; the calls that ran, and what they showed."""
+        try:
+            calls = parse_calls(action)
+        except CallFormatError as error:
+            return [], [Observation(f"Error: {error}")]
+        observations: list[Observation] = []
+        for call in calls:
+            observations.append(self._run_call(sandbox, call))
+            if observations[-1].submitted or self._limit(between_calls=True):
+                break
+        return calls[: len(observations)], observations
+
+    def _run_call(self, sandbox: Sandbox, call: ToolCall) -> Observation:
+        left = self.rules.time_limit - self._seconds
+        self.toolbox.bash.timeout = min(self.rules.command_timeout, left)
+        begun = time.monotonic()
+        observation = self.toolbox.execute(sandbox, call)
+        self._seconds += time.monotonic() - begun
+        if call.name == self.toolbox.bash.name:
+            self._last_stop = observation.stopped
+            self._timeouts = self._timeouts + 1 if observation.stopped is StopCause.TIMEOUT else 0
+        return observation
+
+    def _limit(self, *, between_calls: bool = False) -> Limit | None:
+        if self._timeouts >= self.rules.timeouts_in_a_row:
+            return "timeouts"
+        if self._seconds >= self.rules.time_limit:
+            return "time"
+        return "steps" if self.steps >= self.rules.max_steps and not between_calls else None
+
+    def _grade(self, sandbox: Sandbox) -> Scored:
+        """Stop the agent's sandbox, then grade what it changed elsewhere."""
+        sandbox.stop()
+        grade = self._bench.grade(self.task, sandbox.changes())
+        return Scored(float(grade.reward), grade.reason)
+
+    def _blame(self, error: BaseException) -> Outcome:
+        """Whose fault it is that the sandbox failed."""
+        if self._last_stop is StopCause.OUT_OF_MEMORY:
+            return PolicyFault(f"used up the sandbox's memory, after which it failed: {error}")
+        return InfraFailed(f"{type(error).__name__}: {error}")
+
+    def _end(self, outcome: Outcome) -> None:
+        assert self.outcome is None
+        self.outcome = outcome
+        sandbox, self._sandbox = self._sandbox, None
+        try:
+            if sandbox:
+                sandbox.close()
+        finally:
+            if self.recorder:
+                self.recorder.finish(outcome)
+
+    def _require_running(self) -> Sandbox:
+        if self.outcome:
+            raise EpisodeError(f"the episode has ended ({self.outcome.name}): reset, or make a new one, for another")
+        if not self._sandbox:
+            raise EpisodeError("the episode has not begun: call start() first")
+        return self._sandbox
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        if not self._turning.acquire(blocking=False):
+            raise EpisodeError("another turn of this episode is still running: one episode takes one turn at a time")
+        try:
+            yield
+        finally:
+            self._turning.release()
+
+    @contextmanager
+    def _ends_on_error(self) -> Iterator[None]:
+        """Whatever raises, an interrupt too, ends the episode and closes its sandbox."""
+        try:
+            yield
+        except BaseException as error:
+            if not self.outcome:
+                self._end(InfraFailed(f"{type(error).__name__}: {error}"))
+            raise
+
+
+def _join(calls: list[ToolCall], observations: list[Observation]) -> str:
+    """The observations of a turn as one text; of several calls each says which it answers."""
+    if len(observations) == 1:
+        return observations[0].text
+    return "\n".join(
+        f"[{number} {call.name}]\n{observation.text}"
+        for number, (call, observation) in enumerate(zip(calls, observations, strict=True), 1)
+    )

@@ -1,0 +1,54 @@
+"""The tool ``bash``: one command in the persistent shell of the sandbox."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from agent_env.sandbox.base import WORK_DIR, CommandResult, Sandbox, StopCause
+from agent_env.tools.arguments import Arguments
+from agent_env.tools.observation import Observation, clip
+
+
+class BashArguments(Arguments):
+    """Arguments of ``bash``."""
+
+    command: str
+    """Shell command."""
+    timeout: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """Seconds; 0 means the longest allowed."""
+
+
+class Bash:
+    """Runs commands.
+
+    Args:
+        timeout: seconds a command may run; an agent may ask for less, and gets this where it asks for more.
+        chars: longest observation.
+    """
+
+    name: ClassVar[str] = "bash"
+    signature: ClassVar[str] = "command, timeout?"
+    help: ClassVar[str] = f"run a command in a persistent shell, at first in {WORK_DIR}; no network."
+    arguments: ClassVar[type[Arguments]] = BashArguments
+
+    def __init__(self, *, timeout: float, chars: int) -> None:
+        self.timeout = timeout
+        self._chars = chars
+
+    def run(self, sandbox: Sandbox, arguments: BashArguments) -> Observation:
+        """Run the command; its exit status is told where it is not 0."""
+        timeout = min(arguments.timeout or self.timeout, self.timeout)
+        result = sandbox.run(arguments.command, timeout=timeout)
+        note = _note(result, timeout)
+        output = clip(result.output.removesuffix("\n"), self._chars)
+        return Observation("\n".join(part for part in (output, note) if part) or "[no output]", stopped=result.stopped)
+
+
+def _note(result: CommandResult, timeout: float) -> str:
+    if result.stopped is StopCause.TIMEOUT:
+        return f"[timed out after {timeout:g} s: the command and all that it started were killed]"
+    if result.stopped is StopCause.OUT_OF_MEMORY:
+        return "[killed: the memory limit was reached]"
+    if result.stopped is StopCause.SHELL_DIED:
+        return f"[the command ended the shell; a new one was started in {WORK_DIR}]"
+    return "" if result.exit_code == 0 else f"[exit code {result.exit_code}]"

@@ -1,0 +1,26 @@
+"""What a tool shows the policy, and how long texts are cut to fit."""
+
+from typing import NamedTuple
+
+from agent_env.sandbox.base import StopCause
+
+DEFAULT_CHARS = 10_000
+"""Longest observation; most agents of the field cut between 10,000 and 30,000."""
+
+
+class Observation(NamedTuple):
+    """What one call showed."""
+
+    text: str
+    submitted: bool = False
+    """Whether the call ended the work."""
+    stopped: StopCause | None = None
+    """Why a command was ended, where it did not end by itself."""
+
+
+def clip(text: str, limit: int) -> str:
+    """``text`` with its middle cut out beyond ``limit`` characters, and a line that says how much is missing."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters cut ...]\n{text[len(text) - half :]}"

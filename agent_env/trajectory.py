@@ -1,0 +1,235 @@
+"""Trajectories on disk: ATIF v1.8 JSON, one file an episode, whole after every step.
+
+Each write goes beside the file and is renamed over it, so a killed process leaves the last whole state. An agent's
+``message`` is its text as written, calls included: what cannot be parsed would otherwise be lost. Token ids and log
+probabilities are the sampler's, given by whoever sampled.
+"""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agent_env.outcome import Outcome
+from agent_env.tools.calls import ToolCall
+from agent_env.tools.observation import Observation
+from tasks.errors import BadInputError, InfraError
+from tasks.record import Record
+
+
+class Metrics(Record):
+    """What sampling one step cost and gave."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    prompt_token_ids: list[int] | None = None
+    completion_token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+    """The sampler's log probability of each completion token."""
+    extra: dict[str, Any] | None = None
+
+
+class CallEntry(Record):
+    """One tool call."""
+
+    tool_call_id: str
+    function_name: str
+    arguments: dict[str, Any]
+    extra: dict[str, Any] | None = None
+
+
+class ResultEntry(Record):
+    """What one call showed; ``source_call_id`` is None where the turn held no readable call."""
+
+    source_call_id: str | None = None
+    content: str | None = None
+    subagent_trajectory_ref: list[dict[str, Any]] | None = None
+    extra: dict[str, Any] | None = None
+
+
+class ObservationEntry(Record):
+    """What a step showed."""
+
+    results: list[ResultEntry]
+
+
+class Step(Record):
+    """One step; model and tool fields only where the source is the agent."""
+
+    step_id: int
+    timestamp: str | None = None
+    source: Literal["system", "user", "agent"]
+    model_name: str | None = None
+    reasoning_effort: str | float | None = None
+    message: str
+    reasoning_content: str | None = None
+    tool_calls: list[CallEntry] | None = None
+    observation: ObservationEntry | None = None
+    metrics: Metrics | None = None
+    is_copied_context: bool | None = None
+    llm_call_count: int | None = None
+    extra: dict[str, Any] | None = None
+
+
+class Agent(Record):
+    """Who acted."""
+
+    name: str
+    version: str
+    model_name: str | None = None
+    tool_definitions: list[dict[str, Any]] | None = None
+    extra: dict[str, Any] | None = None
+
+
+class FinalMetrics(Record):
+    """Sums over the steps; None where no step told."""
+
+    total_prompt_tokens: int | None = None
+    total_completion_tokens: int | None = None
+    total_cached_tokens: int | None = None
+    total_cost_usd: float | None = None
+    total_steps: int | None = None
+    extra: dict[str, Any] | None = None
+
+
+class Trajectory(Record):
+    """One episode. Ours keep ``task_id``, and once it has ended ``outcome``, ``reward``, ``masked`` and ``detail``, in
+    ``extra``."""
+
+    schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
+    session_id: str | None = None
+    trajectory_id: str | None = None
+    agent: Agent
+    steps: list[Step] = Field(default_factory=list)
+    notes: str | None = None
+    final_metrics: FinalMetrics | None = None
+    continued_trajectory_ref: str | None = None
+    subagent_trajectories: list[dict[str, Any]] | None = None
+    extra: dict[str, Any] | None = None
+
+
+class TrajectoryRecorder:
+    """Writes one episode's trajectory into ``folder`` as ``TASK-ID.json``.
+
+    Every method that records raises ``InfraError`` where the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, agent: Agent, *, task_id: str) -> None:
+        self._shown = Trajectory(
+            session_id=uuid.uuid4().hex, trajectory_id=uuid.uuid4().hex, agent=agent, extra={"task_id": task_id}
+        )
+        self.path = folder / f"{task_id}-{self._shown.trajectory_id}.json"
+
+    def start(self, prompt: str) -> None:
+        """Record the prompt."""
+        self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
+
+    def add_turn(self, action: str, calls: list[ToolCall], observations: list[Observation]) -> None:
+        """Record one turn: what the agent wrote, the calls that were run, and what they showed.
+
+        Where the turn held no readable call, ``calls`` is empty and the one observation says why.
+        """
+        number = len(self._shown.steps) + 1
+        ids = [f"call_{number}_{index}" for index in range(1, len(calls) + 1)]
+        entries = [
+            CallEntry(tool_call_id=id_, function_name=call.name, arguments=call.arguments)
+            for id_, call in zip(ids, calls, strict=True)
+        ]
+        sources: list[str | None] = [*ids] if calls else [None] * len(observations)
+        results = [
+            ResultEntry(source_call_id=source, content=observation.text)
+            for source, observation in zip(sources, observations, strict=False)  # the last call may have shown nothing
+        ]
+        step = Step(
+            step_id=number,
+            timestamp=_now(),
+            source="agent",
+            model_name=self._shown.agent.model_name,
+            message=_encodable(action),
+            tool_calls=entries or None,
+            observation=ObservationEntry(results=results) if results else None,
+        )
+        self._add(step)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Attach what sampling the latest turn cost and gave."""
+        *earlier, last = self._shown.steps
+        if last.source != "agent":
+            raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
+        self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
+        if self._shown.final_metrics:
+            self._put({"final_metrics": _sum_metrics(self._shown.steps)})
+        self._write()
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record how the episode ended."""
+        ended = {
+            "outcome": outcome.name,
+            "reward": outcome.reward,
+            "masked": outcome.masked,
+            "detail": outcome.detail,
+        }
+        extra = {**(self._shown.extra or {}), **ended}
+        self._put({"extra": extra, "final_metrics": _sum_metrics(self._shown.steps)})
+        self._write()
+
+    def _add(self, step: Step) -> None:
+        self._put({"steps": [*self._shown.steps, step]})
+        self._write()
+
+    def _put(self, fields: dict[str, Any]) -> None:
+        self._shown = self._shown.model_copy(update=fields)
+
+    def _write(self) -> None:
+        beside = self.path.with_suffix(".part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # By json, not pydantic, and in ASCII: an argument may hold half a surrogate pair, which UTF-8 cannot.
+            beside.write_text(json.dumps(self._shown.model_dump(exclude_none=True)) + "\n", encoding="ascii")
+            beside.replace(self.path)
+        except OSError as error:
+            raise InfraError(f"the trajectory {self.path} cannot be written: {error}") from error
+
+
+def read_trajectory(path: Path) -> Trajectory:
+    """Read a trajectory file.
+
+    Raises:
+        BadInputError: it is absent, damaged, or of another format.
+    """
+    try:
+        return Trajectory.model_validate(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise BadInputError(f"there is no trajectory at {path}") from None
+    except (ValueError, OSError) as error:
+        raise BadInputError(f"{path} is not a trajectory in ATIF v1.8: {error}") from error
+
+
+def _sum_metrics(steps: list[Step]) -> FinalMetrics:
+    measured = [step.metrics for step in steps if step.metrics]
+
+    def total(name: str) -> Any:
+        known = [value for metrics in measured if (value := getattr(metrics, name)) is not None]
+        return sum(known) if known else None
+
+    return FinalMetrics(
+        total_prompt_tokens=total("prompt_tokens"),
+        total_completion_tokens=total("completion_tokens"),
+        total_cached_tokens=total("cached_tokens"),
+        total_cost_usd=total("cost_usd"),
+        total_steps=len(steps),
+    )
+
+
+def _encodable(text: str) -> str:
+    """The text, with what no UTF-8 holds (half a surrogate pair) written as an escape."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,39 @@
+"""One pool on one machine: opens the start state of a task in a sandbox, and grades what was changed there.
+
+Cheap to make, safe to share between threads. An environment that this machine lacks is built on first use.
+"""
+
+from agent_env.grading import Grade, grade
+from agent_env.layers import task_layer
+from agent_env.sandbox.base import Sandbox
+from agent_env.store import Build, EnvironmentStore
+from tasks.pool import Pool
+from tasks.task import Task
+from tasks.tree import Edits
+
+
+class Workbench:
+    """See the module."""
+
+    def __init__(self, pool: Pool, store: EnvironmentStore) -> None:
+        self.pool = pool
+        self.store = store
+
+    def build(self, task: Task) -> Build:
+        """The task's built environment."""
+        environment = self.pool.environment(task.environment_id)
+        return self.store.build(environment, lambda target: self.pool.unpack_environment(environment.id, target))
+
+    def open(self, task: Task) -> Sandbox:
+        """A sandbox on the task's start state.
+
+        Raises:
+            SandboxError: it did not start.
+            BadInputError: the pool lacks the environment, or it cannot be built.
+        """
+        build = self.build(task)
+        return self.store.backend.create(build.spec(task_layer(build, task)))
+
+    def grade(self, task: Task, changes: Edits) -> Grade:
+        """Grade changed files in fresh sandboxes."""
+        return grade(task, changes, self.build(task), self.store.backend)

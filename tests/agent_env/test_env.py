@@ -1,0 +1,231 @@
+"""The Gymnasium environment: its contract, by Gymnasium's own checker, and each kind of bad input."""
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import agent_env
+from agent_env.env import SWEEnv
+from agent_env.errors import BackendUnavailableError, EpisodeError, SandboxError
+from agent_env.sandbox.base import Sandbox, SandboxSpec
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
+from agent_env.scripted import noop_actions, oracle_actions
+from agent_env.spaces import TextSpace
+from agent_env.store import EnvironmentStore
+from agent_env.tools import ToolCall, format_call
+from agent_env.trajectory import read_trajectory
+from tasks.errors import BadInputError, PoolError
+from tasks.pool import Pool
+
+assert agent_env  # its import makes the environment known
+
+
+def bash(command: str) -> str:
+    return format_call(ToolCall("bash", {"command": command}))
+
+
+@pytest.fixture
+def options(bare_pool: Pool, store: EnvironmentStore) -> dict[str, Any]:
+    return {"pool": bare_pool, "store": store}
+
+
+# Gymnasium warns about spaces that are none of its own; that is what we want.
+@pytest.mark.filterwarnings("ignore:.*is not a standard.*:UserWarning")
+def test_gymnasiums_checker(options: dict[str, Any]) -> None:
+    env = gymnasium.make("RepoDojo/SWE-v0", render_mode="ansi", **options).unwrapped
+    check_env(env)
+    env.close()
+
+
+class TestReset:
+    def test_the_seed_picks_the_task(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            first = [env.reset(seed=5), env.reset(), env.reset()]
+            assert first == [env.reset(seed=5), env.reset(), env.reset()]
+            assert {env.reset(seed=seed)[1]["task_id"] for seed in range(12)} == {"tiny-total", "tiny-longest"}
+
+    def test_a_task_by_its_id(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            observation, info = env.reset(options={"task_id": "tiny-longest"})
+            assert "longest" in observation
+            assert info == {"task_id": "tiny-longest", "step": 0, "outcome": None, "masked": False, "detail": ""}
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [({"task_id": "tiny-9"}, "no task 'tiny-9' among the 2"), ({"task": "x"}, "unknown reset options")],
+    )
+    def test_bad_options(self, options: dict[str, Any], given: dict[str, Any], says: str) -> None:
+        with SWEEnv(**options) as env:
+            with pytest.raises(BadInputError, match=says):
+                env.reset(options=given)
+            assert env.reset()[1]["step"] == 0
+
+    def test_a_new_episode_starts_clean_and_ends_the_old_one(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            env.reset(options={"task_id": "tiny-total"})
+            env.step(bash("echo x > new.py; echo y > /tmp/new"))
+            old = env.episode
+            env.reset(options={"task_id": "tiny-total"})
+            assert old is not None
+            assert old.outcome is not None
+            assert env.step(bash("git status --short; ls /tmp"))[0] == "[no output]"
+
+    def test_a_machine_that_fails(self, options: dict[str, Any], store: EnvironmentStore) -> None:
+        class Broken(BubblewrapBackend):
+            def create(self, spec: SandboxSpec) -> "Sandbox":  # type: ignore[override]
+                raise SandboxError("the disk is on fire")
+
+        env = SWEEnv(pool=options["pool"], store=EnvironmentStore(Broken(), store.root))
+        with pytest.raises(SandboxError, match="on fire"):
+            env.reset()
+        with pytest.raises(EpisodeError, match="has ended"):
+            env.step("x")
+
+
+class TestStep:
+    def test_a_turn(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            env.reset(options={"task_id": "tiny-total"})
+            observation, reward, terminated, truncated, info = env.step(bash("echo hi"))
+            assert (observation, reward, terminated, truncated) == ("hi", 0.0, False, False)
+            assert info == {"task_id": "tiny-total", "step": 1, "outcome": None, "masked": False, "detail": ""}
+
+    def test_garbage_is_an_observation(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            env.reset()
+            observation, _, terminated, truncated, _ = env.step("¿?")
+            assert observation.startswith("Error: the turn holds no tool call")
+            assert not terminated
+            assert not truncated
+
+    def test_the_step_limit_truncates(self, options: dict[str, Any]) -> None:
+        with SWEEnv(max_steps=1, **options) as env:
+            env.reset()
+            _, reward, terminated, truncated, info = env.step(bash("true"))
+            assert (reward, terminated, truncated) == (0.0, False, True)
+            assert (info["outcome"], info["detail"], info["masked"]) == ("LimitStopped", "steps", False)
+            with pytest.raises(EpisodeError, match="has ended"):
+                env.step(bash("true"))
+            env.reset()
+            assert env.step(bash("true"))[3]
+
+    def test_a_machine_that_fails_is_masked(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            env.reset()
+            assert env.episode is not None
+            assert env.episode._sandbox is not None
+            env.episode._sandbox.close()
+            observation, reward, terminated, truncated, info = env.step(bash("true"))
+            assert (reward, terminated, truncated) == (0.0, False, True)
+            assert (info["outcome"], info["masked"]) == ("InfraFailed", True)
+            assert observation == "[the sandbox failed]"
+
+    def test_before_the_first_reset(self, options: dict[str, Any]) -> None:
+        with pytest.raises(EpisodeError, match="call reset"):
+            SWEEnv(**options).step("x")
+
+    def test_the_transcript(self, options: dict[str, Any]) -> None:
+        with SWEEnv(render_mode="ansi", **options) as env:
+            assert env.render() is None
+            prompt, _ = env.reset()
+            env.step("I look.\n" + bash("echo hi"))
+            assert env.render() == f"[user]\n{prompt}\n\n[agent]\nI look.\n{bash('echo hi')}\n\n[tool]\nhi"
+        with SWEEnv(**options) as env:
+            env.reset()
+            assert env.render() is None
+
+    def test_trajectories(self, options: dict[str, Any], tmp_path: Path) -> None:
+        with SWEEnv(trajectories=tmp_path, agent="me", max_steps=2, **options) as env:
+            for _ in range(2):
+                env.reset(seed=0)
+                env.step(bash("true"))
+                env.step("garbage")
+            env.reset()
+        files = sorted(tmp_path.iterdir())
+        found = [read_trajectory(path) for path in files]
+        assert sorted((len(one.steps), (one.extra or {})["detail"]) for one in found) == [
+            (1, "abandoned"),
+            (3, "steps"),
+            (3, "steps"),
+        ]
+        assert {one.agent.name for one in found} == {"me"}
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("argument", "value", "says"),
+        [
+            ("split", "validation", "expected one of all, train, test"),
+            ("max_steps", 0, "expected a number above 0"),
+            ("render_mode", "human", "expected None or 'ansi'"),
+            ("tasks", ["tiny-9"], "no task 'tiny-9'"),
+            ("tasks", [], "holds no task"),
+        ],
+    )
+    def test_bad_ones(self, options: dict[str, Any], argument: str, value: object, says: str) -> None:
+        with pytest.raises(BadInputError, match=says):
+            SWEEnv(**options, **{argument: value})  # type: ignore[arg-type]
+
+    def test_no_such_sandbox(self, bare_pool: Pool) -> None:
+        with pytest.raises((BadInputError, BackendUnavailableError), match="podman"):
+            SWEEnv(pool=bare_pool, sandbox="podman")
+
+    def test_no_such_pool(self, tmp_path: Path) -> None:
+        with pytest.raises(PoolError, match="not a pool"):
+            gymnasium.make("RepoDojo/SWE-v0", pool=tmp_path)
+
+    def test_a_pool_whose_environment_is_missing(
+        self, bare_pool: Pool, store: EnvironmentStore, tmp_path: Path
+    ) -> None:
+        pool = Pool.create(tmp_path / "pool")
+        pool.write_tasks(bare_pool.tasks())
+        with SWEEnv(pool=pool, store=store) as env, pytest.raises(PoolError, match="is missing"):
+            env.reset()
+
+    def test_only_the_tasks_named(self, options: dict[str, Any]) -> None:
+        with SWEEnv(tasks=["tiny-total", "tiny-total"], **options) as env:
+            assert [task.id for task in env.tasks] == ["tiny-total"]
+
+
+class TestTextSpace:
+    def test_any_text_is_in_it(self) -> None:
+        space = TextSpace(10)
+        assert all(text in space for text in ("", "界😀", "\0\ud800", "x" * 10))
+        assert not any(thing in space for thing in ("x" * 11, 7, None, b"x"))
+
+    def test_equality_copies_and_samples(self) -> None:
+        assert TextSpace(10) == TextSpace(10) != TextSpace(11)
+        assert TextSpace(10) == copy.deepcopy(TextSpace(10)) == pickle.loads(pickle.dumps(TextSpace(10)))
+        assert len({TextSpace(10), TextSpace(10)}) == 1
+        assert TextSpace(seed=3).sample() == TextSpace(seed=3).sample() != TextSpace(seed=4).sample()
+        assert all(TextSpace(3).sample() in TextSpace(3) for _ in range(50))
+        with pytest.raises(ValueError, match="without mask"):
+            TextSpace().sample(mask=1)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["tiny-total", "tiny-longest"])
+def test_oracle_one_noop_zero(graded_pool: Pool, store: EnvironmentStore, name: str) -> None:
+    with SWEEnv(pool=graded_pool, store=store) as env:
+        task = graded_pool.task(name)
+        for actions, wanted in ((oracle_actions(task, env.bench.build(task).tree), 1.0), (noop_actions(task), 0.0)):
+            env.reset(options={"task_id": name})
+            *earlier, last = [env.step(action) for action in actions]
+            assert [step[1:4] for step in earlier] == [(0.0, False, False)] * len(earlier)
+            assert last[1:4] == (wanted, True, False)
+            assert last[4]["outcome"] == "Scored"
+            assert last[0] == "Submitted."
+
+
+def test_the_import_is_light() -> None:
+    heavy = "{'torch', 'docker', 'vllm', 'transformers', 'ray', 'jinja2', 'pyarrow'}"
+    code = f"import sys, agent_env, gymnasium; gymnasium.spec('RepoDojo/SWE-v0'); print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,299 @@
+"""The state machine of an episode: one outcome whatever happens, nothing raised for what a policy writes, nothing left
+running at the end."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent_env.episode import Episode, InfraFailed, LimitStopped, PolicyFault, Rules, Scored
+from agent_env.errors import EpisodeError, SandboxError
+from agent_env.outcome import Outcome
+from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
+from agent_env.scripted import noop_actions, oracle_actions
+from agent_env.store import EnvironmentStore
+from agent_env.tools import ToolCall, format_call
+from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
+from agent_env.workbench import Workbench
+from tasks.errors import BadInputError, InfraError
+from tasks.pool import Pool
+from tasks.task import Task
+
+SUBMIT = format_call(ToolCall("submit"))
+
+
+def bash(command: str) -> str:
+    return format_call(ToolCall("bash", {"command": command}))
+
+
+@pytest.fixture
+def bench(bare_pool: Pool, store: EnvironmentStore) -> Workbench:
+    return Workbench(bare_pool, store)
+
+
+@pytest.fixture
+def task(bare_pool: Pool) -> Task:
+    return bare_pool.task("tiny-total")
+
+
+def play(episode: Episode, actions: list[str]) -> Outcome | None:
+    episode.start()
+    for action in actions:
+        if episode.turn(action).outcome:
+            break
+    return episode.outcome
+
+
+class BrokenBackend(BubblewrapBackend):
+    """A real backend, with little memory, whose machine fails: at once, or from the given command on."""
+
+    def __init__(self, *, after: int | None) -> None:
+        self.after = after
+
+    def create(self, spec: SandboxSpec) -> "Sandbox":  # type: ignore[override]
+        if self.after is None:
+            raise SandboxError("the disk is on fire")
+        sandbox = super().create(replace(spec, limits=Limits(memory_bytes=128 << 20)))
+        run, left = sandbox.run, self.after
+
+        def failing(command: str, *, timeout: float, cwd: str | None = None) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise SandboxError("the disk is on fire")
+            return run(command, timeout=timeout, cwd=cwd)
+
+        sandbox.run = failing  # type: ignore[method-assign, assignment]
+        return sandbox
+
+
+def broken_bench(bench: Workbench, after: int | None) -> Workbench:
+    broken = EnvironmentStore(BrokenBackend(after=after), bench.store.root)
+    return Workbench(bench.pool, broken)
+
+
+class TestStart:
+    def test_the_prompt_says_what_is_needed(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench, Rules(max_steps=7)) as episode:
+            prompt = episode.start()
+        for needed in (task.statement.text, "/testbed", task.test_command, "bash(", "edit(", "submit(", "7 turns"):
+            assert needed in prompt
+        assert len(prompt) < 1300
+
+    def test_the_start_state_is_broken_and_holds_no_answer(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            assert "result -= number" in episode.turn(bash("cat tiny/counting.py")).observation
+            said = episode.turn(
+                bash("ls tests; git log --all --oneline | wc -l; git remote; git status --short")
+            ).observation
+            assert said == "test_words.py\n1"
+
+    def test_once(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            with pytest.raises(EpisodeError, match="started already"):
+                episode.start()
+            assert episode.turn(bash("echo still here")).observation == "still here"
+
+    def test_a_machine_that_fails(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, broken_bench(bench, None))
+        with pytest.raises(SandboxError, match="on fire"):
+            episode.start()
+        assert episode.outcome == InfraFailed("SandboxError: the disk is on fire")
+        episode.close()
+
+
+class TestLimits:
+    def test_steps(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench, Rules(max_steps=2))
+        assert play(episode, [bash("true")] * 5) == LimitStopped("steps")
+        assert episode.steps == 2
+        assert episode.transcript[-1][1].endswith("[the episode ends here: limit of steps]")
+
+    def test_time_is_that_of_the_tools(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench, Rules(time_limit=0.5))
+        assert play(episode, [bash("sleep 0.3"), bash("sleep 60")]) == LimitStopped("time")
+        assert "timed out" in episode.transcript[-1][1]
+
+    def test_timeouts_in_a_row(self, bench: Workbench, task: Task) -> None:
+        rules = Rules(command_timeout=0.1, timeouts_in_a_row=2)
+        episode = Episode(task, bench, rules)
+        assert play(episode, [bash("sleep 9"), bash("true"), bash("sleep 9"), bash("sleep 9")]) == LimitStopped(
+            "timeouts"
+        )
+        assert episode.steps == 4
+
+    def test_a_limit_within_a_turn_stops_its_other_calls(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench, Rules(command_timeout=0.1, timeouts_in_a_row=1))
+        assert play(episode, [bash("sleep 9") + bash("echo never")]) == LimitStopped("timeouts")
+        assert "never" not in episode.transcript[-1][1]
+
+    @pytest.mark.parametrize("field", ["max_steps", "time_limit", "command_timeout", "observation_chars"])
+    @pytest.mark.parametrize("value", [0, -1, "many", None, float("nan")])
+    def test_rules_that_are_none(self, field: str, value: object) -> None:
+        with pytest.raises(BadInputError, match=f"{field} is {value!r}; expected a number above 0"):
+            Rules(**{field: value})  # type: ignore[arg-type]
+
+
+class TestGarbage:
+    @pytest.mark.parametrize(
+        "text",
+        ["", "I cannot do that.", "\0", "\ud800", "<tool_call>", "<tool_call>{]</tool_call>", "🤖" * 10_000, "{{ x }}"],
+    )
+    def test_is_answered_and_the_episode_goes_on(self, bench: Workbench, task: Task, text: str) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            turn = episode.turn(text)
+            assert turn.observation.startswith("Error: ")
+            assert "<function=bash>" in turn.observation
+            assert turn.outcome is None
+            assert episode.turn(bash("echo fine")).observation == "fine"
+            assert episode.steps == 2
+
+    @pytest.mark.parametrize("action", [None, 7, b"ls", ["ls"], {"name": "bash"}])
+    def test_what_is_no_text_is_the_callers_mistake(self, bench: Workbench, task: Task, action: object) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            with pytest.raises(BadInputError, match="an action is the policy's text"):
+                episode.turn(action)  # type: ignore[arg-type]
+            assert episode.turn(bash("echo fine")).observation == "fine"
+
+
+class TestTurns:
+    def test_several_calls_answer_in_order(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            said = episode.turn(f"First {bash('echo a')} then {format_call(ToolCall('nothing'))} {bash('echo b')}")
+            assert said.observation.splitlines() == [
+                "[1 bash]",
+                "a",
+                "[2 nothing]",
+                "Error: there is no tool 'nothing'. The tools are: bash, edit, submit.",
+                "[3 bash]",
+                "b",
+            ]
+            assert episode.steps == 1
+
+    def test_two_at_once_are_refused(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            slow = threading.Thread(target=episode.turn, args=(bash("touch /tmp/begun; sleep 0.5"),))
+            slow.start()
+            while not episode._turning.locked():
+                pass
+            with pytest.raises(EpisodeError, match="one turn at a time"):
+                episode.turn(bash("true"))
+            slow.join()
+            assert episode.turn(bash("echo fine")).observation == "fine"
+
+
+class TestEnd:
+    def test_before_the_start_and_after_the_end(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench, Rules(max_steps=1))
+        with pytest.raises(EpisodeError, match="call start"):
+            episode.turn(SUBMIT)
+        play(episode, [bash("true")])
+        for _ in range(2):
+            with pytest.raises(EpisodeError, match="has ended"):
+                episode.turn(SUBMIT)
+        with pytest.raises(EpisodeError, match="make a new one"):
+            episode.start()
+
+    def test_close_leaves_nothing_and_keeps_the_outcome(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench)
+        episode.start()
+        sandbox = episode._sandbox
+        assert sandbox is not None
+        episode.close()
+        episode.close()
+        assert episode.outcome == LimitStopped("abandoned")
+        with pytest.raises(SandboxError):
+            sandbox.run("true", timeout=1)
+
+    def test_a_machine_that_fails_is_no_reward(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, broken_bench(bench, 1))
+        outcome = play(episode, [bash("true"), bash("true")])
+        assert outcome == InfraFailed("SandboxError: the disk is on fire")
+        assert outcome.masked
+        assert outcome.reward == 0
+
+    def test_a_sandbox_lost_to_the_policys_memory_is_its_fault(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, broken_bench(bench, 1))
+        episode.start()
+        said = episode.turn(bash("python3 -c 'x = b\"x\" * (1 << 30)'")).observation
+        assert "memory limit" in said or "MemoryError" in said
+        if "memory limit" not in said:
+            pytest.skip("without control groups the kernel kills nobody: memory is refused instead")
+        outcome = episode.turn(bash("true")).outcome
+        assert isinstance(outcome, PolicyFault)
+        assert not outcome.masked
+
+    def test_an_interrupt_closes_the_sandbox(
+        self, bench: Workbench, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        episode = Episode(task, bench)
+        episode.start()
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(episode.toolbox, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            episode.turn(bash("true"))
+        assert isinstance(episode.outcome, InfraFailed)
+        assert episode._sandbox is None
+
+    def test_a_trajectory_that_cannot_be_written_is_told(self, bench: Workbench, task: Task, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        recorder = TrajectoryRecorder(tmp_path / "file", Agent(name="a", version="1"), task_id=task.id)
+        episode = Episode(task, bench, recorder=recorder)
+        with pytest.raises(InfraError, match="cannot be written"):
+            episode.start()
+        assert isinstance(episode.outcome, InfraFailed)
+        assert episode._sandbox is None
+
+
+@pytest.mark.network
+class TestGraded:
+    """Oracle 1, no-op 0, and what lies between."""
+
+    @pytest.mark.parametrize("name", ["tiny-total", "tiny-longest"])
+    def test_oracle_and_noop(self, graded_pool: Pool, store: EnvironmentStore, name: str, tmp_path: Path) -> None:
+        bench, task = Workbench(graded_pool, store), graded_pool.task(name)
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="oracle", version="1"), task_id=name)
+        outcome = play(Episode(task, bench, recorder=recorder), oracle_actions(task, bench.build(task).tree))
+        assert outcome == Scored(1.0, "passed")
+        assert play(Episode(task, bench), noop_actions(task)) == Scored(0.0, "tests_failed")
+        written = read_trajectory(recorder.path)
+        assert written.extra is not None
+        assert written.extra["reward"] == 1.0
+        tested = written.steps[-2].observation
+        assert tested is not None
+        assert "1 passed" in str(tested.results[0].content)
+
+    @pytest.mark.parametrize(
+        "cheat",
+        [
+            "mkdir -p tests; echo 'def test_total(): pass' > tests/test_hidden.py",
+            "git commit -qam x; git checkout -qb other; rm -rf tiny",
+        ],
+    )
+    def test_what_is_no_fix_earns_nothing(self, graded_pool: Pool, store: EnvironmentStore, cheat: str) -> None:
+        episode = Episode(graded_pool.task("tiny-total"), Workbench(graded_pool, store))
+        outcome = play(episode, [bash(cheat) + SUBMIT])
+        assert isinstance(outcome, Scored)
+        assert outcome.reward == 0
+
+    def test_episodes_in_several_threads(self, graded_pool: Pool, store: EnvironmentStore) -> None:
+        bench, task = Workbench(graded_pool, store), graded_pool.task("tiny-total")
+        actions = [oracle_actions(task, bench.build(task).tree), noop_actions(task)] * 2
+        episodes = [Episode(task, bench) for _ in actions]
+        threads = [threading.Thread(target=play, args=pair) for pair in zip(episodes, actions, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [episode.outcome.reward for episode in episodes if episode.outcome] == [1, 0, 1, 0]
