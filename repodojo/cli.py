@@ -1,0 +1,56 @@
+"""``repodojo``: the command line. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from repodojo.commands.base_image import base_image
+from repodojo.commands.build import build
+from repodojo.commands.demo import demo
+from repodojo.commands.doctor import doctor
+from repodojo.commands.play import play
+from repodojo.commands.pool import pool
+from repodojo.commands.rollout import rollout
+from repodojo.commands.train import train
+from repodojo.console import Console
+from tasks.errors import BadInputError, RepoDojoError
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="repodojo",
+    help="Build certified software-engineering tasks from repositories, step them in a sandbox, train a policy on them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(pool, name="pool")
+for command in (doctor, build, play, rollout, train, demo):
+    app.command()(command)
+app.command("base-image")(base_image)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; the console script passes it on."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    console = Console(as_json="--json" in arguments)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        console.error(error.format_message(), code=BAD_INPUT)
+        return BAD_INPUT
+    except BadInputError as error:
+        console.error(str(error), code=BAD_INPUT)
+        return BAD_INPUT
+    except (RepoDojoError, OSError) as error:
+        console.error(str(error), code=FAILED)
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        console.error("interrupted; run the same command again to go on where it stopped", code=INTERRUPTED)
+        return INTERRUPTED
+    return int(code or 0)

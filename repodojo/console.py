@@ -1,0 +1,93 @@
+"""What the command line shows: progress and tables for people, one JSON object for programs.
+
+With ``--json`` progress goes to standard error, and the last line of standard output is one JSON object. Without it,
+everything a person reads goes to standard output but progress.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Console:
+    """One command's output.
+
+    Args:
+        as_json: whether a program reads it.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._people = RichConsole(stderr=as_json, highlight=False, soft_wrap=True)
+        self._errors = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, message: RenderableType = "") -> None:
+        """Show something to a person."""
+        self._people.print(message)
+
+    def result(self, values: Mapping[str, Any]) -> None:
+        """The command's result, for programs; nothing where a person reads."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(values, default=str) + "\n")
+            sys.stdout.flush()
+
+    def error(self, message: str, *, code: int) -> None:
+        """What went wrong, to standard error; with ``--json`` also as the result."""
+        self._errors.print(f"[bold red]error:[/] {_escape(message)}")
+        self.result({"error": message, "exit_code": code})
+
+    @contextmanager
+    def progress(self) -> Iterator["StageBars"]:
+        """Bars for the stages of a long work, on standard error."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self._errors, transient=False) as bars:
+            yield StageBars(bars, plain=not self._errors.is_terminal, errors=self._errors)
+
+
+class StageBars:
+    """Shows stages as bars; where standard error is no terminal, as a line when each begins and ends."""
+
+    def __init__(self, bars: Progress, *, plain: bool, errors: RichConsole) -> None:
+        self._bars = bars
+        self._plain = plain
+        self._errors = errors
+        self._stages: dict[str, TaskID] = {}
+
+    def started(self, stage: str, total: int | None) -> None:
+        """A stage began."""
+        self._stages[stage] = self._bars.add_task(_escape(stage), total=total, note="", visible=not self._plain)
+        if self._plain:
+            self._errors.print(f"{_escape(stage)} ..." if total is None else f"{_escape(stage)} (0/{total}) ...")
+
+    def advanced(self, stage: str, note: str = "") -> None:
+        """A step of a stage is done."""
+        if stage in self._stages:
+            self._bars.update(self._stages[stage], advance=1, note=_escape(note[:60]))
+
+    def finished(self, stage: str) -> None:
+        """A stage ended."""
+        if stage not in self._stages:
+            return
+        task = next(task for task in self._bars.tasks if task.id == self._stages[stage])
+        if task.total is None:
+            self._bars.update(task.id, total=task.completed)
+        self._bars.stop_task(task.id)
+        if self._plain:
+            self._errors.print(f"{_escape(stage)}: {task.completed:g} done in {task.elapsed or 0:.1f} s")
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,83 @@
+"""Trees: the same files give the same archive and digest, and an archive cannot write outside its folder."""
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BadInputError
+from tasks.tree import list_files, pack_tree, tree_digest, unpack_tree
+
+
+def make_tree(root: Path) -> Path:
+    (root / "pkg").mkdir(parents=True)
+    (root / "pkg/a.py").write_text("a = 1\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    (root / "link").symlink_to("pkg/a.py")
+    (root / "folder_link").symlink_to("pkg")
+    (root / ".git").mkdir()
+    (root / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    return root
+
+
+def test_git_directories_are_not_part_of_a_tree_and_links_are_files(tmp_path: Path) -> None:
+    assert list_files(make_tree(tmp_path / "t")) == ["folder_link", "link", "pkg/a.py", "run.sh"]
+
+
+def test_an_archive_does_not_depend_on_times_and_comes_back_whole(tmp_path: Path) -> None:
+    first, second = make_tree(tmp_path / "1"), make_tree(tmp_path / "2")
+    os.utime(second / "pkg/a.py", (1, 1))
+    assert pack_tree(first) == pack_tree(second)
+    unpack_tree(pack_tree(first), tmp_path / "3")
+    assert tree_digest(tmp_path / "3") == tree_digest(first)
+    assert (tmp_path / "3/run.sh").stat().st_mode & 0o111
+    assert (tmp_path / "3/link").readlink() == Path("pkg/a.py")
+
+
+def test_hard_links_are_packed_as_files(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/a").write_text("x")
+    (tmp_path / "t/b").hardlink_to(tmp_path / "t/a")
+    unpack_tree(pack_tree(tmp_path / "t"), tmp_path / "u")
+    assert (tmp_path / "u/b").read_text() == "x"
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "name", "kind"])
+def test_the_digest_sees_every_change(tmp_path: Path, change: str) -> None:
+    root = make_tree(tmp_path / "t")
+    before = tree_digest(root)
+    match change:
+        case "content":
+            (root / "pkg/a.py").write_text("a = 2\n")
+        case "mode":
+            (root / "run.sh").chmod(0o644)
+        case "name":
+            (root / "run.sh").rename(root / "walk.sh")
+        case "kind":
+            (root / "link").unlink()
+            (root / "link").write_text("pkg/a.py")
+    assert tree_digest(root) != before
+
+
+def test_edits_count_as_if_they_were_written(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "t")
+    with_edits = tree_digest(root, {"pkg/a.py": b"a = 2\n", "run.sh": None, "new.txt": b"n"})
+    (root / "pkg/a.py").write_bytes(b"a = 2\n")
+    (root / "run.sh").unlink()
+    (root / "new.txt").write_bytes(b"n")
+    assert tree_digest(root) == with_edits
+
+
+@pytest.mark.parametrize("name", ["../out", "/abs", "a/../../out"])
+def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"x"))
+    with pytest.raises(BadInputError, match="not a plain file"):
+        unpack_tree(gzip.compress(raw.getvalue()), tmp_path)
