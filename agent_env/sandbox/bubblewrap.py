@@ -4,183 +4,91 @@ A start costs one process tree and no copy of the repository; a command costs a 
 new start on an empty layer. Not covered: a kernel with an open hole (use the docker backend with gVisor for that).
 """
 
-import atexit
-import contextlib
 import json
 import os
 import resource
-import secrets
 import shutil
 import subprocess
-import time
-import weakref
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.base import WORK_DIR, CommandResult, Limits, Problem, SandboxSpec, StopCause
-from agent_env.sandbox.cgroup import make_group
+from agent_env.sandbox.base import WORK_DIR, Limits, Problem, SandboxSpec
+from agent_env.sandbox.cgroup import Group, make_group
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
-from agent_env.sandbox.inroot import read_in_root, write_in_root
+from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.overlay import changed_files, read_through
-from agent_env.sandbox.processes import descendants, find_by_inner_pid, kill, kill_all_but
-from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, remove_tree, residence_base
+from agent_env.sandbox.processes import FirstProcess
+from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, residence_base
 from agent_env.sandbox.seccomp import seccomp_program
-from agent_env.sandbox.shell import DRIVER, MARK_VARIABLE, Frame, Shell, ShellGoneError, ShellPipes
+from agent_env.sandbox.shell import Shell, driver_command
 from agent_env.sandbox.spawn import spawn
+from agent_env.sandbox.transport import PipeTransport, ShellPipes
 from tasks.home import home
-from tasks.patch import make_patch
-
-START_SECONDS = 20.0
-"""How long a sandbox may take to its first sign of life; a hundred times what it takes on a busy machine."""
-
-GRACE_SECONDS = 1.0
-"""How long a shell has to come back after its commands were killed."""
 
 MINIMUM_VERSION = (0, 11)
 """First bubblewrap release with overlays."""
 
-_ON_TREE = ("upper", "work", "tmp", "home")
 
-_live: "weakref.WeakSet[BubblewrapSandbox]" = weakref.WeakSet()
-
-
-class BubblewrapSandbox:
-    """See ``Sandbox``. Its writable layer, /tmp and home lie in a folder of the host that ``close`` removes."""
+class BubblewrapSandbox(LocalSandbox):
+    """See ``Sandbox``."""
 
     def __init__(self, spec: SandboxSpec, program: Path, etc: Path) -> None:
-        self._spec = spec
+        super().__init__(spec)
         self._program = program
         self._etc = etc
-        self._owner = os.getpid()
-        self._folder = new_residence(residence_base())
         self._process: subprocess.Popen[bytes] | None = None
-        _live.add(self)
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
+        self._group: Group | None = None
+        self._begin()
 
-    def run(self, command: str, *, timeout: float, cwd: str | None = None) -> CommandResult:
-        """See ``Sandbox.run``."""
-        begun = time.monotonic()
-        output = BoundedOutput(self._spec.limits.output_bytes)
-        kills = self._kills_for_memory()
-        exit_code: int | None = None
-        stopped: StopCause | None = None
-        try:
-            self._require_running()
-            self._shell.send(command, cwd)
-            frame = self._shell.wait(output, begun + timeout, marks=1)
-            if frame is None:
-                stopped = StopCause.TIMEOUT
-                self._interrupt(output)
-            elif frame.kind == "d":
-                exit_code = frame.value
-            else:
-                exit_code, stopped = frame.value, StopCause.SHELL_DIED
-                self._await_shell(output)
-        except ShellGoneError:
-            stopped = StopCause.SHELL_DIED
-        if exit_code != 0 and self._kills_for_memory() > kills:
-            stopped = StopCause.OUT_OF_MEMORY
-        if self._is_gone():
-            self._shell.drain(output)
-            self._revive()
-        return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun)
-
-    def read(self, path: str) -> bytes:
-        """See ``Sandbox.read``."""
-        with self._root() as root:
-            return read_in_root(root, os.path.join(WORK_DIR, path))  # noqa: PTH118 - an absolute path wins, unresolved
-
-    def write(self, path: str, data: bytes) -> None:
-        """See ``Sandbox.write``."""
-        with self._root() as root:
-            write_in_root(root, os.path.join(WORK_DIR, path), data)  # noqa: PTH118
-
-    def changes(self) -> dict[str, bytes | None]:
-        """See ``Sandbox.changes``."""
-        return changed_files(self._folder / "upper", self._spec.layers)
-
-    def diff(self) -> str:
-        """See ``Sandbox.diff``."""
-        after = {path: content for path, content in self.changes().items() if content is None or _is_text(content)}
-        before = {path: read_through(self._spec.layers, path) for path in after}
-        shown = {path: content for path, content in before.items() if content is None or _is_text(content)}
-        return make_patch(shown, {path: after[path] for path in shown})
-
-    def reset(self) -> None:
-        """See ``Sandbox.reset``."""
-        self.stop()
-        for name in _ON_TREE:
-            remove_tree(self._folder / name)
-        self._start()
-
-    def stop(self) -> None:
-        """See ``Sandbox.stop``."""
-        if self._process is None:
-            return
-        kill(self._first)
-        kill(self._process.pid)
-        self._process.wait()
-        self._process = None
-        self._shell.close()
-        if self._group:
-            self._group.remove()
-
-    def close(self) -> None:
-        """See ``Sandbox.close``."""
-        if self._owner != os.getpid():
-            return  # a forked copy: the sandbox belongs to the parent
-        self.stop()
-        remove_residence(self._folder)
-        _live.discard(self)
-
-    def _start(self) -> None:
-        for name in _ON_TREE:
-            (self._folder / name).mkdir(exist_ok=True)
+    def _launch(self, mark: str) -> tuple[Shell, FirstProcess]:
         self._group = make_group(self._folder.name, self._spec.limits)
-        self._mark = secrets.token_hex(8)
         with _Pipes() as pipes:
             self._process = spawn(
-                self._command(pipes),
-                environment=base_variables() | dict(self._spec.variables) | {MARK_VARIABLE: self._mark},
+                self._command(pipes, mark),
+                environment=base_variables() | dict(self._spec.variables),
                 stdin=pipes.command[0],
                 stdout=pipes.status[1],
                 stderr=pipes.output[1],
                 pass_fds=(pipes.arguments[0], pipes.info[1], pipes.block[0], pipes.filter[0]),
             )
-            self._shell = Shell(pipes.keep(), self._mark)
-            self._first = self._process.pid
+            shell = Shell(PipeTransport(pipes.keep()), mark)
             pipes.close_theirs()
-            self._first = self._read_first_pid(pipes.info[0])
-            self._limit()
+            try:
+                first = self._read_first(pipes.info[0])
+                self._limit(first.pid)
+            except (OSError, ValueError) as error:
+                said = _said(shell)
+                shell.close()
+                raise _start_error(said) from error
             os.write(pipes.block[1], b"1")
-        self._expect_ready()
+        return shell, first
 
-    def _command(self, pipes: "_Pipes") -> list[str]:
+    def _release(self) -> None:
+        if self._process is not None:
+            try:
+                self._process.wait(KILL_SECONDS if self._first else 0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._group:
+            self._group.remove()
+            self._group = None
+
+    def _kills_for_memory(self) -> int:
+        return self._group.kills_for_memory() if self._group else 0
+
+    def _failure(self, said: str) -> SandboxError:
+        return _start_error(said)
+
+    def _command(self, pipes: "_Pipes", mark: str) -> list[str]:
         overlay = [part for layer in self._spec.layers for part in ("--overlay-src", str(layer))]
-        upper, work, tmp, home_folder = (str(self._folder / name) for name in _ON_TREE)
         arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         arguments += ["--uid", str(USER_ID), "--gid", str(USER_ID), "--hostname", "repodojo"]
         arguments += root_arguments(self._etc)
-        arguments += [
-            *overlay,
-            "--overlay",
-            upper,
-            work,
-            WORK_DIR,
-            "--bind",
-            tmp,
-            "/tmp",
-            "--bind",
-            home_folder,
-            HOME_DIR,
-        ]
+        arguments += [*overlay, "--overlay", str(self._folder / "upper"), str(self._folder / "work"), WORK_DIR]
+        arguments += ["--bind", str(self._folder / "tmp"), "/tmp", "--bind", str(self._folder / "home"), HOME_DIR]
         for mount in self._spec.mounts:
             arguments += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
         for folder in self._spec.hidden:
@@ -193,96 +101,26 @@ class BubblewrapSandbox:
             arguments += ["--seccomp", str(pipes.filter[0])]
         # By pipe, since a command line shows inside the sandbox, and this one names folders of the host.
         pipes.fill(pipes.arguments, "\0".join(arguments).encode() + b"\0")
-        shell = ["/bin/bash", "--norc", "--noprofile", "-c", DRIVER]
-        return [str(self._program), "--args", str(pipes.arguments[0]), *shell]
+        return [str(self._program), "--args", str(pipes.arguments[0]), *driver_command(mark)]
 
-    def _read_first_pid(self, descriptor: int) -> int:
+    def _read_first(self, descriptor: int) -> FirstProcess:
         text = b""
         while b"}" not in text:
             part = os.read(descriptor, 4096)
             if not part:
-                raise self._start_error()
+                raise ValueError("bubblewrap named no process")
             text += part
-        return int(json.loads(text)["child-pid"])
+        return FirstProcess(int(json.loads(text)["child-pid"]))
 
-    def _limit(self) -> None:
+    def _limit(self, pid: int) -> None:
         limits = self._spec.limits
-        resource.prlimit(self._first, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
-        resource.prlimit(self._first, resource.RLIMIT_CORE, (0, 0))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
         if self._group:
-            self._group.add(self._first)
+            self._group.add(pid)
         else:
-            resource.prlimit(self._first, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-            resource.prlimit(self._first, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
-
-    def _expect_ready(self) -> None:
-        try:
-            frame = self._shell.wait(BoundedOutput(0), time.monotonic() + START_SECONDS)
-        except ShellGoneError:
-            raise self._start_error() from None
-        if frame is None or frame.kind != "r":
-            raise SandboxError(f"the sandbox gave no sign of life within {START_SECONDS:.0f} s")
-        self._keep = descendants(self._first)
-
-    def _start_error(self) -> SandboxError:
-        output = BoundedOutput(2000)
-        self._shell.drain(output)
-        said = output.text().strip()
-        return SandboxError(f"bubblewrap did not start a sandbox: {said or 'it said nothing'}{_hint(said)}")
-
-    def _require_running(self) -> None:
-        if self._process is None:
-            raise SandboxError("the sandbox is stopped: reset it, or make a new one")
-
-    def _is_gone(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
-
-    def _kills_for_memory(self) -> int:
-        return self._group.kills_for_memory() if self._group else 0
-
-    def _interrupt(self, output: BoundedOutput) -> None:
-        """End the running command and all that was started: the shell stays if it comes back, else it is replaced."""
-        if kill_all_but(self._first, self._keep) and self._shell.wait(output, time.monotonic() + GRACE_SECONDS):
-            return
-        for pid in sorted(self._keep, reverse=True)[:1]:  # the shell itself: the youngest of the sandbox's own
-            kill(pid)
-        frame = self._shell.wait(output, time.monotonic() + GRACE_SECONDS)
-        if frame is None:
-            self._end()
-        elif frame.kind == "x":
-            self._await_shell(output)
-
-    def _await_shell(self, output: BoundedOutput) -> None:
-        """After a shell ended: learn the new one."""
-        frame: Frame | None = self._shell.wait(output, time.monotonic() + GRACE_SECONDS * 5)
-        shell = find_by_inner_pid(self._first, frame.value) if frame and frame.kind == "r" else None
-        if shell is None:
-            self._end()
-        else:
-            self._keep = {pid for pid in self._keep if Path(f"/proc/{pid}").exists()} | {shell}
-
-    def _end(self) -> None:
-        kill(self._first)
-        assert self._process is not None
-        self._process.wait()
-
-    def _revive(self) -> None:
-        """A new process tree on the same files, after the old one died."""
-        self.stop()
-        remove_tree(self._folder / "work")
-        self._start()
-
-    @contextlib.contextmanager
-    def _root(self) -> Iterator[int]:
-        self._require_running()
-        try:
-            descriptor = os.open(f"/proc/{self._first}/root", os.O_PATH | os.O_DIRECTORY)
-        except OSError as error:
-            raise SandboxError(f"the sandbox is gone: {error}") from error
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
 
 
 class BubblewrapBackend:
@@ -344,6 +182,16 @@ def _version(program: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in said[-1].split(".") if part.isdigit()) if said else ()
 
 
+def _said(shell: Shell) -> str:
+    output = BoundedOutput(2000)
+    shell.drain(output)
+    return output.text().strip()
+
+
+def _start_error(said: str) -> SandboxError:
+    return SandboxError(f"bubblewrap did not start a sandbox: {said or 'it said nothing'}{_hint(said)}")
+
+
 def _hint(said: str) -> str:
     """What to do where the kernel refuses user namespaces."""
     if not any(word in said.lower() for word in ("namespace", "uid map", "permission denied", "not permitted")):
@@ -353,16 +201,6 @@ def _hint(said: str) -> str:
         "\n  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         "\nelsewhere with `sudo sysctl -w user.max_user_namespaces=15000`, or use Docker: --sandbox docker"
     )
-
-
-def _is_text(content: bytes) -> bool:
-    if b"\0" in content:
-        return False
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class _Pipes:
@@ -401,9 +239,3 @@ class _Pipes:
         for end in ends & self._open:
             os.close(end)
         self._open -= ends
-
-
-@atexit.register
-def _close_all() -> None:
-    for sandbox in list(_live):
-        sandbox.close()

@@ -6,9 +6,14 @@ files.
 
 import contextlib
 import ctypes
+import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import PurePosixPath
+
+READ_LIMIT = 64 << 20
+"""Largest file that is read, in bytes: a sparse file costs its owner nothing and would fill the host's memory."""
 
 _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
@@ -30,21 +35,31 @@ def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
     return int(descriptor)
 
 
-def read_in_root(root: int, path: str) -> bytes:
-    """Content of a regular file; a device, pipe or socket is a PermissionError."""
-    with os.fdopen(open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+def read_in_root(root: int, path: str, *, user: int | None = None) -> bytes:
+    """Content of a regular file; a device, pipe or socket is a PermissionError.
+
+    Args:
+        user: whose permissions count; this process's own where None.
+    """
+    with (
+        _file_user(user),
+        os.fdopen(open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file,
+    ):
         _require_regular(file.fileno(), path)
-        return bytes(file.readall())
+        if os.fstat(file.fileno()).st_size > READ_LIMIT:
+            raise OSError(errno.EFBIG, f"the file is larger than the {READ_LIMIT >> 20} MiB that are read", path)
+        return _read_up_to(file.fileno(), READ_LIMIT)
 
 
-def write_in_root(root: int, path: str, data: bytes) -> None:
-    """Write a regular file, making the folders above it."""
-    make_folders_in_root(root, str(PurePosixPath(path).parent))
+def write_in_root(root: int, path: str, data: bytes, *, user: int | None = None) -> None:
+    """Write a regular file, making the folders above it; what is new belongs to ``user``, else as for reading."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK
-    with os.fdopen(open_in_root(root, path, flags, 0o644), "wb") as file:
-        _require_regular(file.fileno(), path)
-        file.truncate(0)
-        file.write(data)
+    with _file_user(user):
+        make_folders_in_root(root, str(PurePosixPath(path).parent))
+        with os.fdopen(open_in_root(root, path, flags, 0o644), "wb") as file:
+            _require_regular(file.fileno(), path)
+            file.truncate(0)
+            file.write(data)
 
 
 def make_folders_in_root(root: int, path: str) -> None:
@@ -65,6 +80,30 @@ def make_folders_in_root(root: int, path: str) -> None:
         else:
             os.close(descriptor)
         above /= name
+
+
+@contextlib.contextmanager
+def _file_user(user: int | None) -> Iterator[None]:
+    """Touch files as ``user`` does, in this thread alone (setfsuid(2)); root's powers over files are gone meanwhile."""
+    if user is None:
+        yield
+        return
+    _libc.setfsgid(user)
+    _libc.setfsuid(user)
+    try:
+        yield
+    finally:
+        _libc.setfsuid(os.geteuid())
+        _libc.setfsgid(os.getegid())
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    """Content up to ``limit`` bytes; a file that grows while it is read is cut there."""
+    parts = []
+    while limit > 0 and (part := os.read(descriptor, min(limit, 1 << 20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
 
 
 def _require_regular(descriptor: int, path: str) -> None:

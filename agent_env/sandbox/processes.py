@@ -2,11 +2,42 @@
 
 import contextlib
 import os
+import select
 import signal
 from pathlib import Path
 
 _ROUNDS = 100
 """How often the survivors are killed again before giving up: more than a fork bomb under a process limit outlasts."""
+
+
+class FirstProcess:
+    """The first process of a sandbox's namespace, held by descriptor: its number may be given to another after it died.
+
+    When it dies, the kernel kills all others of its namespace, and says that it is dead after they are.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def is_gone(self) -> bool:
+        """Whether it is dead."""
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its death; False where it still lived."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def kill(self) -> None:
+        """Send SIGKILL; being dead already is fine."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self._descriptor)
 
 
 def descendants(pid: int) -> set[int]:

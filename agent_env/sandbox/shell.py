@@ -1,29 +1,26 @@
-"""The host's end of the persistent shell: frames on three pipes, no process and no copy per command.
+"""The host's end of the persistent shell: frames over a transport, no process and no copy per command.
 
 The protocol is described in ``driver.sh``. A command is over when its status frame and the mark at the end of its
-output have both come: backends that carry the two streams apart may deliver them in either order.
+output have both come: a transport may deliver the two streams in either order. Both bear the command's number, so that
+what a command of before still says is never taken for the answer to this one.
 """
 
-import os
-import select
 import time
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import NamedTuple
 
 from agent_env.sandbox.output import BoundedOutput
+from agent_env.sandbox.transport import ShellGoneError, Transport
 
 DRIVER = files("agent_env.sandbox").joinpath("driver.sh").read_text()
-"""The script that runs inside the sandbox, given to ``bash -c``."""
+"""The script that runs inside the sandbox."""
 
-MARK_VARIABLE = "REPODOJO_MARK"
-"""Environment variable of the driver that holds the end-of-output mark."""
-
-_CHUNK = 1 << 16
+_MARK_ROOM = 24
+"""A mark's number and its end are never longer than this."""
 
 
-class ShellGoneError(Exception):
-    """The other end of the pipes is closed: the sandbox is dead."""
+_FRAME_ROOM = 64
+"""A frame is never longer than this; what is longer was not written by the driver."""
 
 
 class Frame(NamedTuple):
@@ -31,63 +28,55 @@ class Frame(NamedTuple):
 
     kind: str
     value: int
+    number: int = 0
+    """Which command is done."""
 
 
-@dataclass
-class ShellPipes:
-    """File descriptors of the host: commands go in, status frames and output come out."""
+def driver_command(mark: str) -> list[str]:
+    """The command line of the driver.
 
-    command: int
-    status: int
-    output: int
-
-    def close(self) -> None:
-        """Close all three."""
-        for descriptor in (self.command, self.status, self.output):
-            os.close(descriptor)
+    Args:
+        mark: what ends each command's output; a secret, so that no command prints it by chance.
+    """
+    return ["/bin/bash", "--norc", "--noprofile", "-c", DRIVER, "bash", mark]
 
 
 class Shell:
     """Speaks to one driver. Not safe for two threads at once.
 
     Args:
-        pipes: the host's ends; closed by ``close``.
-        mark: the driver's end-of-output mark, in its environment as ``REPODOJO_MARK``.
+        transport: closed by ``close``.
+        mark: what the driver was given.
     """
 
-    def __init__(self, pipes: ShellPipes, mark: str) -> None:
-        self._pipes = pipes
-        self._end = b"\0" + mark.encode() + b"\0"
+    def __init__(self, transport: Transport, mark: str) -> None:
+        self._transport = transport
+        self._mark = b"\0%s " % mark.encode()
         self._held = b""
         """Status bytes that do not make a whole frame yet."""
         self._frames: list[Frame] = []
         self._window = b""
         """The last output bytes, which may be the beginning of a mark."""
-        self._marks = 0
-        self._output_open = True
-        self._poll = select.poll()
-        for descriptor in (pipes.status, pipes.output):
-            os.set_blocking(descriptor, False)
-            self._poll.register(descriptor, select.POLLIN)
+        self._number = 0
+        self._marked = 0
+        """Number of the last command whose output is complete."""
+        self._closed = False
 
-    def send(self, command: str, cwd: str | None) -> None:
+    def send(self, command: str, cwd: str | None, deadline: float) -> None:
         """Send one command.
 
         Raises:
-            ShellGoneError: nobody reads any more.
             ValueError: the command holds a NUL byte, which no shell can take.
+            ShellGoneError, TimeoutError: as for ``Transport.send``.
         """
         if "\0" in command or "\0" in (cwd or ""):
             raise ValueError("a command must not hold a NUL byte")
-        data = memoryview(b"%s\0%s\0" % ((cwd or "").encode(), command.encode(errors="surrogateescape")))
-        try:
-            while data:
-                data = data[os.write(self._pipes.command, data) :]
-        except BrokenPipeError:
-            raise ShellGoneError from None
+        self._number += 1
+        parts = (str(self._number), cwd or "", command)
+        self._transport.send(b"".join(part.encode(errors="surrogateescape") + b"\0" for part in parts), deadline)
 
-    def wait(self, output: BoundedOutput, deadline: float, *, marks: int = 0) -> Frame | None:
-        """Collect output until a frame and ``marks`` end-of-output marks have come; None if ``deadline`` came first.
+    def wait(self, output: BoundedOutput, deadline: float) -> Frame | None:
+        """Collect output until the sent command is done, or the shell ended or is ready; None if ``deadline`` came.
 
         Args:
             deadline: by ``time.monotonic``.
@@ -95,64 +84,78 @@ class Shell:
         Raises:
             ShellGoneError: the driver is dead.
         """
-        while not self._frames or (self._frames[0].kind == "d" and self._marks < marks):
+        while True:
+            frame = self._next_frame()
+            if frame:
+                return frame
+            if self._closed:
+                raise ShellGoneError
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            for descriptor, _ in self._poll.poll(left * 1000):
-                self._take(descriptor, output)
-        self._marks = 0
-        return self._frames.pop(0)
+            self._receive(left, output)
+
+    def poll(self, output: BoundedOutput) -> Frame | None:
+        """A frame that has come already, if any."""
+        self._receive(0, output)
+        return self._next_frame()
 
     def drain(self, output: BoundedOutput) -> None:
         """Collect what output has come already."""
-        while self._read_output(output):
+        while self._receive(0, output):
             pass
-        if self._window:
-            output.add(self._window)
-            self._window = b""
+        output.add(self._window)
+        self._window = b""
 
     def close(self) -> None:
-        """Close the pipes."""
-        self._pipes.close()
+        """Close the transport."""
+        self._transport.close()
 
-    def _take(self, descriptor: int, output: BoundedOutput) -> None:
-        if descriptor == self._pipes.output:
-            self._read_output(output)
-            return
-        data = _read(descriptor)
-        if data == b"":
-            raise ShellGoneError
-        *whole, self._held = (self._held + (data or b"")).split(b"\0")
-        for frame in whole:
-            kind, _, value = frame.partition(b" ")
-            self._frames.append(Frame(kind.decode(), int(value)))
-
-    def _read_output(self, output: BoundedOutput) -> bool:
-        """Read once; False where nothing came."""
-        data = _read(self._pipes.output)
-        if data == b"" and self._output_open:  # every writer is gone: poll would report that for ever
-            self._poll.unregister(self._pipes.output)
-            self._output_open = False
-        if not data:
-            return False
-        data = self._window + data
-        while (found := data.find(self._end)) >= 0:
-            output.add(data[:found])
-            data = data[found + len(self._end) :]
-            self._marks += 1
-        keep = _overlap(data, self._end)
-        output.add(data[: len(data) - keep])
-        self._window = data[len(data) - keep :]
-        return True
-
-
-def _read(descriptor: int) -> bytes | None:
-    """Bytes that are there, empty at the end of the pipe, None where nothing has come yet."""
-    try:
-        return os.read(descriptor, _CHUNK)
-    except BlockingIOError:
+    def _next_frame(self) -> Frame | None:
+        while self._frames:
+            frame = self._frames[0]
+            if frame.kind == "d" and frame.number == self._number and self._marked < self._number:
+                return None  # its output is still on the way
+            self._frames.pop(0)
+            if frame.kind != "d" or frame.number == self._number:
+                return frame
         return None
+
+    def _receive(self, seconds: float, output: BoundedOutput) -> bool:
+        """Take what comes; False where no output came."""
+        status, data, self._closed = self._transport.receive(seconds)
+        *whole, self._held = (self._held + status).split(b"\0")
+        self._held = self._held[-_FRAME_ROOM:]
+        self._frames += [frame for frame in map(_parse, whole) if frame]
+        if data:
+            self._window = self._sift(self._window + data, output)
+        return bool(data)
+
+    def _sift(self, data: bytes, output: BoundedOutput) -> bytes:
+        """Hand output on and take the marks out of it; returns the end that may yet become a mark."""
+        while (found := data.find(self._mark)) >= 0:
+            begin = found + len(self._mark)
+            end = data.find(b"\0", begin, begin + _MARK_ROOM)
+            if end < 0 and len(data) < begin + _MARK_ROOM:
+                break
+            output.add(data[:found])
+            if end >= 0 and data[begin:end].isdigit():
+                self._marked = max(self._marked, int(data[begin:end]))
+                data = data[end + 1 :]
+            else:
+                output.add(self._mark)
+                data = data[begin:]
+        keep = len(data) - found if found >= 0 else _overlap(data, self._mark)
+        output.add(data[: len(data) - keep])
+        return data[len(data) - keep :]
+
+
+def _parse(text: bytes) -> Frame | None:
+    """A frame, or None: code inside that found the stream may have written anything on it."""
+    kind, *values = text[:_FRAME_ROOM].split(b" ")
+    if not values or not all(value.isdigit() for value in values):
+        return None
+    return Frame(kind.decode(errors="replace"), int(values[-1]), int(values[0]))
 
 
 def _overlap(data: bytes, mark: bytes) -> int:

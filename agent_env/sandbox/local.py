@@ -1,0 +1,297 @@
+"""What all sandboxes on this machine share: a folder of the host under an overlay, and a persistent shell in a process
+tree that the host can see. A backend says only how that tree comes to life.
+"""
+
+import atexit
+import contextlib
+import os
+import secrets
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent_env.errors import SandboxError
+from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCause
+from agent_env.sandbox.inroot import read_in_root, write_in_root
+from agent_env.sandbox.output import BoundedOutput
+from agent_env.sandbox.overlay import changed_files, read_through
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
+from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
+from agent_env.sandbox.shell import Frame, Shell
+from agent_env.sandbox.transport import ShellGoneError
+from tasks.patch import make_patch
+
+START_SECONDS = 20.0
+"""How long a sandbox may take to its first sign of life; far more than it takes on a busy machine."""
+
+GRACE_SECONDS = 1.0
+"""How long a shell has to come back after its commands were killed."""
+
+KILL_SECONDS = 10.0
+"""How long killed processes may take to die; beyond it the kernel holds them, and the sandbox is given up."""
+
+WRITABLE = ("upper", "work", "tmp", "home")
+"""Folders of a residence that a sandbox writes to."""
+
+RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
+"""Stands in the output where the shell did not outlive a command."""
+
+_live: "weakref.WeakSet[LocalSandbox]" = weakref.WeakSet()
+
+
+class LocalSandbox(ABC):
+    """See ``Sandbox``. Its writable layer, /tmp and home lie in a folder of the host that ``close`` removes.
+
+    A subclass calls ``_begin`` at the end of its constructor.
+    """
+
+    def __init__(self, spec: SandboxSpec) -> None:
+        self._spec = spec
+        self._owner = os.getpid()
+        self._folder = new_residence(residence_base())
+        self._first: FirstProcess | None = None
+        self._shell: Shell | None = None
+        self._inner = 0
+        """The shell's process id as the sandbox sees it."""
+        self._keep: set[int] = set()
+        """The processes that are the sandbox's own; all others were started by commands."""
+        _live.add(self)
+
+    @abstractmethod
+    def _launch(self, mark: str) -> tuple[Shell, FirstProcess]:
+        """Start the driver in a new process tree, on the residence as it is.
+
+        Raises:
+            SandboxError: it did not start.
+        """
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let go of what ``_launch`` took; the processes are dead."""
+
+    @abstractmethod
+    def _kills_for_memory(self) -> int:
+        """How many processes have been killed because the memory limit was reached."""
+
+    @abstractmethod
+    def _failure(self, said: str) -> SandboxError:
+        """The error for a start that failed, after what the sandbox said."""
+
+    def _discard(self) -> None:  # noqa: B027 - not every backend keeps something beside the residence
+        """Remove what the backend keeps between a stop and the next start."""
+
+    def _user(self) -> int | None:
+        """As whom the host reads and writes the sandbox's files; None for itself."""
+        return None
+
+    def run(self, command: str, *, timeout: float, cwd: str | None = None) -> CommandResult:
+        """See ``Sandbox.run``."""
+        self._require_running()
+        begun = time.monotonic()
+        output = BoundedOutput(self._spec.limits.output_bytes)
+        kills = self._kills_for_memory()
+        exit_code, stopped = self._attempt(command, cwd, output, begun + timeout)
+        if exit_code != 0 and self._kills_for_memory() > kills:
+            stopped = StopCause.OUT_OF_MEMORY
+        if self._is_gone():
+            self._revive(output)
+        return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun)
+
+    def read(self, path: str) -> bytes:
+        """See ``Sandbox.read``."""
+        with self._root() as root:
+            # An absolute path wins, and nothing is resolved here.
+            return read_in_root(root, os.path.join(WORK_DIR, path), user=self._user())  # noqa: PTH118
+
+    def write(self, path: str, data: bytes) -> None:
+        """See ``Sandbox.write``."""
+        with self._root() as root:
+            write_in_root(root, os.path.join(WORK_DIR, path), data, user=self._user())  # noqa: PTH118
+
+    def changes(self) -> dict[str, bytes | None]:
+        """See ``Sandbox.changes``."""
+        return changed_files(self._folder / "upper", self._spec.layers)
+
+    def diff(self) -> str:
+        """See ``Sandbox.diff``."""
+        after = {path: content for path, content in self.changes().items() if content is None or _is_text(content)}
+        before = {path: read_through(self._spec.layers, path) for path in after}
+        shown = {path: content for path, content in before.items() if content is None or _is_text(content)}
+        return make_patch(shown, {path: after[path] for path in shown})
+
+    def reset(self) -> None:
+        """See ``Sandbox.reset``."""
+        self._require_open()
+        self.stop()
+        for name in WRITABLE:
+            remove_tree(self._folder / name)
+        self._start()
+
+    def stop(self) -> None:
+        """See ``Sandbox.stop``."""
+        if self._first is not None:
+            self._first.kill()
+            self._first.wait(KILL_SECONDS)
+        self._release()
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+        if self._first is not None:
+            self._first.close()
+            self._first = None
+
+    def close(self) -> None:
+        """See ``Sandbox.close``."""
+        if self._owner != os.getpid():
+            return  # a forked copy: the sandbox belongs to the parent
+        self.stop()
+        self._discard()
+        remove_residence(self._folder)
+        _live.discard(self)
+
+    def _begin(self) -> None:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        for name in WRITABLE:
+            (self._folder / name).mkdir(exist_ok=True)
+        self._shell, self._first = self._launch(secrets.token_hex(8))
+        said = BoundedOutput(2000)
+        try:
+            frame = self._shell.wait(said, time.monotonic() + START_SECONDS)
+        except ShellGoneError:
+            raise self._failure(said.text().strip()) from None
+        if frame is None or frame.kind != "r":
+            raise SandboxError(f"the sandbox gave no sign of life within {START_SECONDS:.0f} s")
+        self._inner = frame.value
+        self._keep = descendants(self._first.pid)
+
+    def _attempt(
+        self, command: str, cwd: str | None, output: BoundedOutput, deadline: float
+    ) -> tuple[int | None, StopCause | None]:
+        """Run a command and see how it ended: exit status and cause, as in ``CommandResult``."""
+        assert self._shell is not None
+        try:
+            self._catch_up(output)
+            self._shell.send(command, cwd, deadline)
+            frame = self._shell.wait(output, deadline)
+            if frame is None:
+                self._interrupt(output)
+                return None, StopCause.TIMEOUT
+            if frame.kind == "d":
+                return frame.value, None
+            self._await_shell(frame, output)
+            return frame.value, StopCause.SHELL_DIED
+        except ShellGoneError:
+            self._end()
+            return None, StopCause.SHELL_DIED
+        except TimeoutError:
+            self._end()
+            return None, StopCause.TIMEOUT
+
+    def _catch_up(self, output: BoundedOutput) -> None:
+        """Learn of a shell that ended since the last command."""
+        assert self._shell is not None
+        frame = self._shell.poll(output)
+        if frame is not None:
+            self._await_shell(frame, output)
+
+    def _interrupt(self, output: BoundedOutput) -> None:
+        """End the running command and all that was started: the shell stays if it comes back, else it is replaced."""
+        assert self._shell is not None
+        assert self._first is not None
+        if kill_all_but(self._first.pid, self._keep):
+            frame = self._shell.wait(output, time.monotonic() + GRACE_SECONDS)
+            if frame is not None:
+                if frame.kind != "d":
+                    self._await_shell(frame, output)
+                return
+            shell = find_by_inner_pid(self._first.pid, self._inner)
+            if shell is not None:
+                kill(shell)
+                kill_all_but(self._first.pid, self._keep)
+                self._await_shell(None, output)
+                return
+        self._end()
+
+    def _await_shell(self, frame: Frame | None, output: BoundedOutput) -> None:
+        """After a shell ended, or was killed: learn the new one."""
+        assert self._shell is not None
+        assert self._first is not None
+        deadline = time.monotonic() + GRACE_SECONDS * 5
+        while frame is None or frame.kind != "r":
+            frame = self._shell.wait(output, deadline)
+            if frame is None:
+                return self._end()
+        shell = find_by_inner_pid(self._first.pid, frame.value)
+        if shell is None:
+            return self._end()
+        self._inner = frame.value
+        self._keep = {pid for pid in self._keep if Path(f"/proc/{pid}").exists()} | {shell}
+        output.add(RESTARTED)
+        return None
+
+    def _end(self) -> None:
+        """Give this process tree up; ``run`` starts a new one."""
+        assert self._first is not None
+        self._first.kill()
+        self._first.wait(KILL_SECONDS)
+
+    def _revive(self, output: BoundedOutput) -> None:
+        """A new process tree on the same files, after the old one died."""
+        assert self._shell is not None
+        self._shell.drain(output)
+        output.add(RESTARTED)
+        self.stop()
+        remove_tree(self._folder / "work")
+        self._start()
+
+    def _is_gone(self) -> bool:
+        return self._first is not None and self._first.is_gone()
+
+    def _require_open(self) -> None:
+        if not self._folder.is_dir():
+            raise SandboxError("the sandbox is closed: make a new one")
+
+    def _require_running(self) -> None:
+        self._require_open()
+        if self._first is None:
+            raise SandboxError("the sandbox is stopped: reset it, or make a new one")
+
+    @contextlib.contextmanager
+    def _root(self) -> Iterator[int]:
+        """The root folder that the sandbox's processes see."""
+        self._require_running()
+        assert self._first is not None
+        try:
+            descriptor = os.open(f"/proc/{self._first.pid}/root", os.O_PATH | os.O_DIRECTORY)
+        except OSError as error:
+            raise SandboxError(f"the sandbox is gone: {error}") from error
+        try:
+            if self._first.is_gone():  # the number may belong to another process by now
+                raise SandboxError("the sandbox is gone: its first process is dead")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _is_text(content: bytes) -> bool:
+    if b"\0" in content:
+        return False
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@atexit.register
+def _close_all() -> None:
+    for sandbox in list(_live):
+        sandbox.close()
