@@ -26,10 +26,12 @@ class RunState(Record):
     step: int
     """GRPO steps done."""
     mean_reward_by_step: tuple[float, ...]
+    demonstrated: tuple[str, ...]
+    """Tasks that the warm start learnt from."""
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint that was read."""
+    """A checkpoint on disk and in memory."""
 
     path: Path
     language_model: LanguageModel
@@ -40,7 +42,7 @@ class Checkpoint(NamedTuple):
         learner.optimizer.load_state_dict(torch.load(self.path / "optimizer.pt", weights_only=True))
 
 
-def save_checkpoint(folder: Path, language_model: LanguageModel, learner: Learner, state: RunState) -> Path:
+def save_checkpoint(folder: Path, language_model: LanguageModel, learner: Learner, state: RunState) -> Checkpoint:
     """Write a checkpoint into ``folder``; it appears under its name only once it is whole."""
     target = folder / f"step-{state.step:06d}"
     beside = folder / f"{target.name}.part"
@@ -53,7 +55,7 @@ def save_checkpoint(folder: Path, language_model: LanguageModel, learner: Learne
     beside.rename(target)
     for old in _checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
-    return target
+    return Checkpoint(target, language_model, state)
 
 
 def load_latest(folder: Path) -> Checkpoint | None:

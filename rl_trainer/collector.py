@@ -6,16 +6,20 @@ again it comes back as ``InfraFailed``, which everything downstream leaves out a
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
 from typing import NamedTuple
 
-from rl_trainer.actors import Actor
 from rl_trainer.chat import ChatFormat
-from rl_trainer.rollout import EnvFactory, Limits, LiveEpisode, Rollout, TextEnv
+from rl_trainer.policy.base import Policy, Sample, Sampling
+from rl_trainer.rollout import Limits, LiveEpisode, Rollout
+from rl_trainer.text_env import EnvFactory, TextEnv
 from tasks.errors import InfraError
+
+_SEED_STRIDE = 1_000_003
+"""Seeds of two collections never meet, however many rounds of turns each has."""
 
 
 class Collected(NamedTuple):
@@ -74,36 +78,46 @@ class Collector:
         for env in self._envs:
             env.close()
 
-    def collect(self, task_ids: Sequence[str], actor: Actor) -> Collected:
-        """One episode for each named task, acted by ``actor``; a task may be named several times.
+    def collect(self, policy: Policy, task_ids: Sequence[str], *, temperature: float, seed: int) -> Collected:
+        """One episode of each named task, acted by ``policy``; a task may be named several times.
 
         Raises:
             BadInputError: a task does not exist, or its environment cannot be built.
             InfraError: the machine failed under every episode.
         """
-        return asyncio.run(self._collect(task_ids, actor))
-
-    async def _collect(self, task_ids: Sequence[str], actor: Actor) -> Collected:
         rounds = count()
-        rollouts = await self._play(task_ids, actor, rounds)
+
+        async def act(live: Sequence[LiveEpisode]) -> Sequence[Sample]:
+            sampling = Sampling(
+                max_tokens=self.limits.turn_tokens,
+                context=self.limits.context,
+                temperature=temperature,
+                stop_tokens=(self.chat.end,),
+                seed=seed * _SEED_STRIDE + next(rounds),
+            )
+            return await policy.generate([episode.trace.tokens for episode in live], sampling)
+
+        return asyncio.run(self._collect(task_ids, act))
+
+    async def _collect(self, task_ids: Sequence[str], act: "_Act") -> Collected:
+        rollouts = await self._play(task_ids, act)
         broken = [place for place, rollout in enumerate(rollouts) if rollout.outcome.masked]
-        again = await self._play([task_ids[place] for place in broken], actor, rounds)
+        again = await self._play([task_ids[place] for place in broken], act)
         for place, rollout in zip(broken, again, strict=True):
             rollouts[place] = rollout
-        if task_ids and all(rollout.outcome.masked for rollout in rollouts):
-            raise InfraError(f"the machine failed under all {len(rollouts)} episodes: {rollouts[0].outcome.detail}")
-        for rollout in rollouts:
             if rollout.outcome.masked:
                 self.on_episode(rollout)
+        if task_ids and all(rollout.outcome.masked for rollout in rollouts):
+            raise InfraError(f"the machine failed under all {len(rollouts)} episodes: {rollouts[0].outcome.detail}")
         return Collected(rollouts, len(broken))
 
-    async def _play(self, task_ids: Sequence[str], actor: Actor, rounds: Iterable[int]) -> list[Rollout]:
+    async def _play(self, task_ids: Sequence[str], act: "_Act") -> list[Rollout]:
         """Run episodes turn by turn until all have ended."""
         waiting = list(enumerate(task_ids))[::-1]
         free = self._environments(len(task_ids))
         live: dict[int, LiveEpisode] = {}
         finished: dict[int, Rollout] = {}
-        for round_number in rounds:
+        while waiting or live:
             starting = {}
             while waiting and free:
                 place, task_id = waiting.pop()
@@ -111,7 +125,7 @@ class Collector:
             await self._in_threads([episode.begin for episode in starting.values()])
             live |= starting
             playing = {place: episode for place, episode in live.items() if not episode.outcome}
-            samples = await actor.act(list(playing.values()), round_number) if playing else []
+            samples = await act(list(playing.values())) if playing else []
             await self._in_threads(
                 [partial(episode.advance, sample) for episode, sample in zip(playing.values(), samples, strict=True)]
             )
@@ -121,8 +135,6 @@ class Collector:
                 finished[place] = episode.finish()
                 if not finished[place].outcome.masked:
                     self.on_episode(finished[place])
-            if not live and not waiting:
-                break
         return [finished[place] for place in range(len(task_ids))]
 
     def _environments(self, wanted: int) -> list[TextEnv]:
@@ -133,3 +145,6 @@ class Collector:
     async def _in_threads(self, calls: Sequence[Callable[[], None]]) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(self._threads, call) for call in calls))
+
+
+_Act = Callable[[Sequence[LiveEpisode]], Awaitable[Sequence[Sample]]]

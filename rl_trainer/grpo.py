@@ -4,7 +4,6 @@ import copy
 import time
 from collections.abc import Sequence
 
-from rl_trainer.actors import PolicyActor
 from rl_trainer.algorithm import ALGORITHMS
 from rl_trainer.batch import pack
 from rl_trainer.collector import Collected, Collector
@@ -84,11 +83,9 @@ class GRPO:
         )
 
     def _collect(self, task_ids: Sequence[str], number: int) -> Collected:
-        actor = PolicyActor(
+        return self.collector.collect(
             self.policy,
-            self.collector.chat,
-            self.collector.limits,
+            task_ids,
             temperature=self.config.temperature,
             seed=(self.config.seed * _RL_SEED + number) * _RL_SEED,
         )
-        return self.collector.collect(task_ids, actor)

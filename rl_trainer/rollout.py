@@ -1,34 +1,15 @@
 """One episode seen from the trainer: a trace of tokens that grows turn by turn against an environment of texts."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from agent_env.outcome import InfraFailed, LimitStopped, Outcome, PolicyFault, Scored
+from agent_env.outcome import InfraFailed, LimitStopped, Outcome
 from rl_trainer.chat import ChatFormat
 from rl_trainer.policy.base import Sample, StopReason
+from rl_trainer.text_env import TextEnv, read_outcome
 from rl_trainer.tokens import Trace
 from tasks.errors import InfraError
-
-
-class TextEnv(Protocol):
-    """What of ``agent_env.env.SWEEnv`` a rollout uses. One environment runs one episode at a time."""
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Start the episode of ``options["task_id"]``; the prompt comes back."""
-        ...
-
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """One turn: observation, reward, terminated, truncated, info with ``outcome``, ``masked`` and ``detail``."""
-        ...
-
-    def close(self) -> None:
-        """End the running episode, if any."""
-        ...
-
-
-EnvFactory = Callable[[], TextEnv]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +75,7 @@ class LiveEpisode:
             self._fail(error)
             return
         if terminated or truncated:
-            self.outcome = _read_outcome(reward, info)
+            self.outcome = read_outcome(reward, info)
         else:
             self._chat.observe(self.trace, observation, limit=self._limits.observation_tokens)
             self._check_context()
@@ -117,15 +98,3 @@ class LiveEpisode:
             self.env.close()
         except (InfraError, OSError) as error:
             self.outcome = InfraFailed(f"{type(error).__name__}: {error}")
-
-
-def _read_outcome(reward: float, info: dict[str, Any]) -> Outcome:
-    name, detail = info["outcome"], info.get("detail", "")
-    if name == Scored.name:
-        return Scored(reward, detail)
-    kinds: dict[str, Callable[[str], Outcome]] = {
-        LimitStopped.name: LimitStopped,  # type: ignore[dict-item]  # the environment's own limits are all in Limit
-        PolicyFault.name: PolicyFault,
-        InfraFailed.name: InfraFailed,
-    }
-    return kinds[name](detail)

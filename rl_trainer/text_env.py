@@ -1,0 +1,39 @@
+"""The environment as rollouts see it: texts in, texts out. Light: loads no model library."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from agent_env.outcome import InfraFailed, LimitStopped, Outcome, PolicyFault, Scored
+
+
+class TextEnv(Protocol):
+    """What of ``agent_env.env.SWEEnv`` a rollout uses. One environment runs one episode at a time."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start the episode of ``options["task_id"]``; the prompt comes back."""
+        ...
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """One turn: observation, reward, terminated, truncated, info with ``outcome``, ``masked`` and ``detail``."""
+        ...
+
+    def close(self) -> None:
+        """End the running episode, if any."""
+        ...
+
+
+EnvFactory = Callable[[], TextEnv]
+"""Makes an environment; each runs one episode at a time, several run side by side."""
+
+
+def read_outcome(reward: float, info: dict[str, Any]) -> Outcome:
+    """The outcome that the last step of an episode told."""
+    name, detail = info["outcome"], info.get("detail", "")
+    if name == Scored.name:
+        return Scored(reward, detail)
+    kinds: dict[str, Callable[[str], Outcome]] = {
+        LimitStopped.name: LimitStopped,  # type: ignore[dict-item]  # the environment's own limits are all in Limit
+        PolicyFault.name: PolicyFault,
+        InfraFailed.name: InfraFailed,
+    }
+    return kinds[name](detail)
