@@ -5,10 +5,10 @@ Rules, each chosen to find every planted copy and to stay silent on real, clean 
 - *Copy of a changed module* (same import path, compiled or not, archives included): a leak if it holds a pair of lines
   that the solution has and the start has not. Compiled: a leak unless it comes from a clean source beside it.
 - *Run of three gold lines*: a leak in any text but Python source. In Python source, where a project and its kin repeat
-  themselves by right, a leak only if the file is a copy: half of its runs, or of the changed file's, are the other's.
+  themselves by right, a leak only if the file is a copy: most of its runs, or of the changed file's, are the other's.
 - *One gold line* of 20 characters or more, *one gold name*: a leak in a text that is not Python source, if no Python
   source has it by right. In the statement a name that the start and the hidden tests lack is a leak, too.
-- *Hidden test file*: a leak where half of its lines (compiled: of its names) stand in one file.
+- *Hidden test file*: a leak where most of its lines (compiled: of its names) stand in one file.
 
 The start state's own version of the files that the setup patch changes is what is read, not the tree's.
 """

@@ -11,7 +11,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from blockers.leaks.texts import REPOSITORIES, Document, code_names, documents, numbered, read_document
+from blockers.leaks.texts import (
+    REPOSITORIES,
+    Document,
+    code_names,
+    documents,
+    inline_code,
+    is_code,
+    numbered,
+    read_document,
+)
 from tasks.tree import Edits
 
 MIN_LINE = 20
@@ -23,7 +32,7 @@ MIN_WINDOW = 30
 WINDOW = 3
 """Lines in a window."""
 
-_INSTALLERS_LISTS = ("RECORD", "installed-files.txt")
+_INSTALLERS_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")
 
 
 class Place(NamedTuple):
@@ -44,7 +53,7 @@ class LeakIndex:
         self.paths: list[str] = []
         """Every text, members of archives included."""
         self.recorded: dict[str, Place] = {}
-        """Files that an installer's list names, and where it does."""
+        """Files that an installer's or builder's list names, and where it does."""
         self._compiled = bytearray()
         self._documents = array("L")
         self._lines = array("L")
@@ -126,6 +135,9 @@ class LeakIndex:
             window = [line for _, line in lines[at : at + WINDOW]]
             if tells(window):
                 yield _digest("\n".join(window)) << 32 | self._place(number)
+        for number, span in [] if is_code(document.path) else inline_code(document.text):
+            if len(span) >= MIN_LINE:
+                yield _digest(span) << 32 | self._place(number)
         for name in code_names(document.text):
             yield _digest("name " + name) << 32 | self._place(0)
 

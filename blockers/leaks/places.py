@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blockers.findings import Finding
 from blockers.leaks.index import LeakIndex, module_path
-from blockers.leaks.marks import GoldMarks
+from blockers.leaks.marks import GoldMarks, import_path
 from blockers.leaks.texts import normal
 
 
@@ -18,10 +18,15 @@ def structural_findings(marks: GoldMarks, indexes: Mapping[str, LeakIndex]) -> I
             yield Finding("repository", f"{root}:{path}", None, "version control data, which holds other versions")
         for module in marks.pairs:
             place = index.recorded.get(module)
-            if place and module not in {path[-len(module) :] for path in index.copies(module)}:
+            if (
+                place
+                and not place.path.endswith("SOURCES.txt")
+                and module not in {path[-len(module) :] for path in index.copies(module)}
+            ):
                 yield Finding("record", f"{root}:{place.path}", place.line, f"an installer's list names {module}")
         for created in sorted(marks.created):
-            for place in index.lines(normal(created)):
+            listed = [index.recorded[path] for path in {created, import_path(created)} if path in index.recorded]
+            for place in [*listed, *index.lines(normal(created))]:
                 yield Finding("gold-path", f"{root}:{place.path}", place.line, f"names {created}, which the gold adds")
         yield from _origin_findings(
             root, index, {module.partition("/")[0].removesuffix(".py") for module in marks.pairs}

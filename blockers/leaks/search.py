@@ -22,11 +22,12 @@ START = "start"
 MIN_NAME = 10
 """Shortest identifier that counts in a file; shorter ones meet by chance among thousands of files."""
 
-COPY_SHARE = 0.5
+COPY_SHARE = 0.6
 """Share of its lines from which one file counts as a copy of another."""
 
-MIN_SHARED = 3
-"""Fewest lines or names that make a copy of a hidden test file, unless it has fewer."""
+MIN_SHARED = 5
+"""Fewest lines or names that make a file elsewhere a copy of a hidden test file; a smaller one is found where a file
+of its name is equal to it."""
 
 _GENERATED = re.compile(r"(^|/)(\.\w*cache|__pycache__|build|dist|htmlcov|[^/]*\.egg-info)/")
 """Folders that tools fill from the code as it was: no name of the solution stands there by right."""
@@ -121,6 +122,7 @@ class LeakSearch:
             names = {name for name in names_in({path: content}) if len(name) >= MIN_NAME}
             seen = {hit.where for hit in self._most("lines", lines, compiled=False)}
             seen |= {hit.where for hit in self._most("names", names, compiled=True)}
+            seen |= set(self._namesakes(path, numbered(content.decode(errors="replace"))))
             for where in sorted(seen):
                 yield Finding("hidden-test", where, None, f"holds most of the hidden test file {path}")
 
@@ -132,8 +134,16 @@ class LeakSearch:
             found = {(hit.root, hit.place.path): hit for hit in self._hits(kind, text)}
             count.update(found.keys())
             hits |= found
-        enough = max(min(MIN_SHARED, len(wanted)), len(wanted) * COPY_SHARE)
+        enough = max(MIN_SHARED, len(wanted) * COPY_SHARE)
         return (hits[key] for key, times in count.items() if times >= enough and hits[key].place.compiled is compiled)
+
+    def _namesakes(self, path: str, lines: list[tuple[int, str]]) -> Iterator[str]:
+        """Files of the same name and the same lines."""
+        for root, index in self._indexes.items():
+            for other in index.copies(path.rpartition("/")[2]):
+                masked = root == TREE and other in self._masked
+                if not masked and numbered(index.document(other).text) == lines:
+                    yield f"{root}:{other}"
 
     def _hits(self, kind: str, text: str | tuple[str, ...]) -> list[Hit]:
         return [

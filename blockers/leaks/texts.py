@@ -30,6 +30,7 @@ _LEGAL = re.compile(r"(^|/)(licen[cs]e|copying|notice|copyright|unlicense)[^/]*$
 """Words that thousands of projects share, and that a new source file may begin with: never an answer."""
 
 _TAG = re.compile(r"<[^<>]*>")
+_INLINE = re.compile(r"`([^`]+)`")
 _PRINTABLE = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{4,}")
 _STREAMS: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
@@ -155,6 +156,12 @@ def numbered(text: str) -> list[tuple[int, str]]:
     """The lines of a text that have content: number from 1, normal form."""
     lines = ((number, normal(line)) for number, line in enumerate(text.split("\n"), 1))
     return [(number, line) for number, line in lines if line]
+
+
+def inline_code(text: str) -> list[tuple[int, str]]:
+    """Code quoted within lines of prose, in normal form, with the numbers of those lines."""
+    lines = ((number, span) for number, line in enumerate(text.split("\n"), 1) for span in _INLINE.findall(line))
+    return [(number, normal(span)) for number, span in lines]
 
 
 def code_names(text: str) -> set[str]:
