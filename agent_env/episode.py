@@ -189,6 +189,7 @@ class Episode:
 
     def _grade(self, sandbox: Sandbox) -> Scored:
         """Stop the agent's sandbox, then grade what it changed elsewhere."""
+        self._last_stop = None  # what fails from here on is not the policy's doing
         sandbox.stop()
         grade = self._bench.grade(self.task, sandbox.changes())
         return Scored(float(grade.reward), grade.reason)
