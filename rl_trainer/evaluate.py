@@ -1,0 +1,119 @@
+"""Episodes over a pool without training: an oracle, a no-op, or a model. Light until a model is asked for."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent_env.sandbox.select import select_backend
+
+from agent_env.env import SWEEnv
+from agent_env.outcome import Outcome
+from agent_env.scripted import noop_actions
+from agent_env.store import EnvironmentStore
+from agent_env.workbench import Workbench
+from rl_trainer.config import EvaluationSettings
+from rl_trainer.errors import TooFewTasksError
+from rl_trainer.progress import OnProgress, Progress, ignore_progress
+from rl_trainer.scripted import Script, ScriptedEpisode, oracle_script, play_scripts
+from rl_trainer.text_env import EnvFactory
+from tasks.errors import BadInputError
+from tasks.pool import Pool
+from tasks.record import Record
+from tasks.task import Task
+
+
+class EvaluationReport(Record):
+    """What the episodes gave."""
+
+    episodes: int
+    tasks: int
+    """Different tasks among them."""
+    mean_reward: float | None
+    """Over episodes that the machine did not break; None where it broke all."""
+    outcomes: dict[str, int]
+    """Episodes by the name of their outcome."""
+    seconds: float
+    trajectories: Path | None
+    """Folder with one file an episode; None where none was asked for."""
+
+
+def evaluate(
+    pool: Pool,
+    policy: str,
+    *,
+    episodes: int | None = None,
+    settings: EvaluationSettings | None = None,
+    trajectories: Path | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> EvaluationReport:
+    """Run episodes over the tasks of a pool, task by task in the order of their ids, round and round.
+
+    Args:
+        pool: the tasks.
+        policy: ``oracle``, ``noop``, ``smollm2``, or a model's directory or hub id.
+        episodes: how many; None means one a task.
+        settings: None means the defaults.
+        trajectories: folder for one file an episode.
+        on_progress: told of each episode that ends.
+
+    Raises:
+        BadInputError: no tasks, fewer than one episode, no such model, no such sandbox.
+        InfraError: a model's episodes were all broken by the machine.
+    """
+    settings = settings or EvaluationSettings()
+    tasks = pool.tasks(settings.split)
+    if not tasks:
+        raise TooFewTasksError(f"{pool.path} holds no task in split {settings.split!r}")
+    if episodes is not None and episodes < 1:
+        raise BadInputError(f"episodes is {episodes}; expected at least 1")
+    chosen = [tasks[number % len(tasks)] for number in range(episodes or len(tasks))]
+    store = EnvironmentStore(select_backend(settings.sandbox))
+
+    def make_env() -> SWEEnv:
+        return SWEEnv(
+            pool=pool,
+            split=settings.split,
+            max_steps=settings.max_turns,
+            command_timeout=settings.command_timeout,
+            store=store,
+            trajectories=trajectories,
+            agent=policy,
+        )
+
+    begun = time.monotonic()
+    if policy in ("oracle", "noop"):
+        outcomes = _play(make_env, Workbench(pool, store), chosen, policy, on_progress)
+    else:
+        from rl_trainer.evaluate_model import sample_outcomes  # loads torch
+
+        outcomes = sample_outcomes(make_env, [task.id for task in chosen], policy, settings, on_progress)
+    return _report(outcomes, tasks=len({task.id for task in chosen}), begun=begun, trajectories=trajectories)
+
+
+def _play(
+    make_env: EnvFactory, bench: Workbench, chosen: Sequence[Task], policy: str, on_progress: OnProgress
+) -> list[Outcome]:
+    done: list[Outcome] = []
+
+    def tell(episode: ScriptedEpisode) -> None:
+        done.append(episode.outcome)
+        note = f"{episode.outcome.name} {episode.outcome.reward:.0f} {episode.task_id}"
+        on_progress(Progress("evaluate", len(done), len(chosen), note))
+
+    scripts = [
+        oracle_script(bench, task) if policy == "oracle" else Script(task.id, noop_actions(task)) for task in chosen
+    ]
+    return [episode.outcome for episode in play_scripts(make_env, scripts, on_episode=tell)]
+
+
+def _report(outcomes: Sequence[Outcome], *, tasks: int, begun: float, trajectories: Path | None) -> EvaluationReport:
+    rewards = [outcome.reward for outcome in outcomes if not outcome.masked]
+    return EvaluationReport(
+        episodes=len(outcomes),
+        tasks=tasks,
+        mean_reward=sum(rewards) / len(rewards) if rewards else None,
+        outcomes=dict(sorted(Counter(outcome.name for outcome in outcomes).items())),
+        seconds=time.monotonic() - begun,
+        trajectories=trajectories,
+    )
