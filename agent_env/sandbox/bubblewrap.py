@@ -7,6 +7,7 @@ new start on an empty layer. Not covered: a kernel with an open hole (use the do
 import json
 import os
 import resource
+import secrets
 import shutil
 import subprocess
 from functools import cache
@@ -41,7 +42,8 @@ class BubblewrapSandbox(LocalSandbox):
         self._group: Group | None = None
         self._begin()
 
-    def _launch(self, mark: str) -> tuple[Shell, FirstProcess]:
+    def _launch(self) -> tuple[Shell, FirstProcess]:
+        mark = secrets.token_hex(8)
         self._group = make_group(self._folder.name, self._spec.limits)
         with _Pipes() as pipes:
             self._process = spawn(

@@ -44,11 +44,7 @@ class Group:
 
     def kills_for_memory(self) -> int:
         """How many processes the kernel has killed because the memory limit was reached."""
-        for line in self._oom_file.read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-        return 0
+        return read_memory_kills(self._oom_file)
 
     def remove(self) -> None:
         """Remove the group; its processes must be dead."""
@@ -65,6 +61,29 @@ def make_group(name: str, limits: Limits) -> Group | None:
         return Group(hierarchy, name, limits)
     except OSError:
         return None
+
+
+def read_memory_kills(oom_file: Path) -> int:
+    """The kernel's count of processes killed at a group's memory limit, from ``memory.oom_control`` or ``.events``."""
+    for line in oom_file.read_text().splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
+    return 0
+
+
+def oom_file_of(pid: int) -> Path | None:
+    """The file for ``read_memory_kills`` of the group that a process is in, or None where it is not to be seen."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for _, controllers, path in sorted((line.split(":", 2) for line in lines), reverse=True):  # version 1 first
+        base, name = (ROOT, "memory.events") if not controllers else (ROOT / "memory", "memory.oom_control")
+        found = base / path.lstrip("/") / name
+        if controllers in ("", "memory") and found.is_file():
+            return found
+    return None
 
 
 def group_folders() -> list[Path]:

@@ -11,7 +11,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from agent_env.sandbox.base import VENV_DIR
+from agent_env.sandbox.base import VENV_DIR, Mount
 
 HOME_DIR = "/home/agent"
 USER_ID = 1000
@@ -29,6 +29,12 @@ _FILES = {
 
 _COPIED = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "mime.types")
 """What programs need of the host's /etc."""
+
+
+def etc_files(user: int) -> dict[str, str]:
+    """What of /etc a sandbox on another root has: its user, and no trace of the host's resolver."""
+    names = ("passwd", "group", "gitconfig", "resolv.conf")
+    return {name: _FILES[name].replace(f":{USER_ID}:", f":{user}:") for name in names}
 
 
 def base_variables() -> dict[str, str]:
@@ -65,10 +71,15 @@ def root_arguments(etc: Path) -> list[str]:
 
 def network_arguments() -> list[str]:
     """bubblewrap's arguments for an install: the host's network, its resolver and its certificates."""
-    mounts = [(Path("/etc/resolv.conf").resolve(), "/etc/resolv.conf")]
-    mounts += [(Path("/etc") / name, f"/etc/{name}") for name in ("ssl", "pki")]
-    found = [(source, target) for source, target in mounts if source.exists()]
-    return ["--share-net", *(part for source, target in found for part in ("--ro-bind", str(source), target))]
+    mounts = network_mounts()
+    return ["--share-net", *(part for mount in mounts for part in ("--ro-bind", str(mount.source), mount.target))]
+
+
+def network_mounts() -> list[Mount]:
+    """What of the host's /etc an install needs to reach the network."""
+    mounts = [Mount(source=Path("/etc/resolv.conf").resolve(), target="/etc/resolv.conf")]
+    mounts += [Mount(source=Path("/etc") / name, target=f"/etc/{name}") for name in ("ssl", "pki")]
+    return [mount for mount in mounts if mount.source.exists()]
 
 
 @cache

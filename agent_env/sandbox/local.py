@@ -5,7 +5,6 @@ tree that the host can see. A backend says only how that tree comes to life.
 import atexit
 import contextlib
 import os
-import secrets
 import time
 import weakref
 from abc import ABC, abstractmethod
@@ -60,7 +59,7 @@ class LocalSandbox(ABC):
         _live.add(self)
 
     @abstractmethod
-    def _launch(self, mark: str) -> tuple[Shell, FirstProcess]:
+    def _launch(self) -> tuple[Shell, FirstProcess]:
         """Start the driver in a new process tree, on the residence as it is.
 
         Raises:
@@ -161,7 +160,7 @@ class LocalSandbox(ABC):
     def _start(self) -> None:
         for name in WRITABLE:
             (self._folder / name).mkdir(exist_ok=True)
-        self._shell, self._first = self._launch(secrets.token_hex(8))
+        self._shell, self._first = self._launch()
         said = BoundedOutput(2000)
         try:
             frame = self._shell.wait(said, time.monotonic() + START_SECONDS)
@@ -268,17 +267,29 @@ class LocalSandbox(ABC):
     def _root(self) -> Iterator[int]:
         """The root folder that the sandbox's processes see."""
         self._require_running()
-        assert self._first is not None
+        descriptor = self._open_root()
         try:
-            descriptor = os.open(f"/proc/{self._first.pid}/root", os.O_PATH | os.O_DIRECTORY)
-        except OSError as error:
-            raise SandboxError(f"the sandbox is gone: {error}") from error
-        try:
-            if self._first.is_gone():  # the number may belong to another process by now
-                raise SandboxError("the sandbox is gone: its first process is dead")
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def _open_root(self) -> int:
+        """Open that folder, in a new process tree where commands (``kill -9 -1``) have killed the old one."""
+        why = "its first process is dead"
+        for _ in range(2):
+            if self._is_gone():
+                self._revive(BoundedOutput(len(RESTARTED)))
+            assert self._first is not None
+            try:
+                descriptor = os.open(f"/proc/{self._first.pid}/root", os.O_PATH | os.O_DIRECTORY)
+            except OSError as error:  # it is dying: it loses its root before it is seen to be dead
+                why = str(error)
+                self._end()
+                continue
+            if not self._first.is_gone():
+                return descriptor
+            os.close(descriptor)  # the number may belong to another process by now
+        raise SandboxError(f"the sandbox is gone: {why}")
 
 
 def _is_text(content: bytes) -> bool:

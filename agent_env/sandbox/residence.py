@@ -71,18 +71,19 @@ def reap_residences(base: Path) -> int:
     """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were."""
     reaped = set()
     for owner in base.iterdir() if base.is_dir() else ():
-        if not _is_alive(owner.name):
+        if not is_owner_alive(owner.name):
             reaped |= {child.name for child in owner.iterdir()}
             remove_tree(owner)
     for group in group_folders():
-        if not _is_alive(group.name):
+        if not is_owner_alive(group.name):
             reaped.add(group.name)
             remove_group_folder(group)
     return len(reaped)
 
 
-def _is_alive(name: str) -> bool:
-    """Whether the host process that a folder is named for still runs; a name of another kind counts as alive."""
+def is_owner_alive(name: str) -> bool:
+    """Whether the host process that a sandbox, or its owner's folder, is named for still runs; a name of another kind
+    counts as alive."""
     pid, _, rest = name.partition("-")
     start = rest.partition("-")[0]
     return not (pid.isdigit() and start.isdigit()) or _start_time(int(pid)) == int(start)

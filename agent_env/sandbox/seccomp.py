@@ -54,6 +54,11 @@ _FLAGGED = {
 """Calls whose first or second argument decides."""
 
 
+def denied_names() -> frozenset[str]:
+    """Names of the calls that are denied whatever their arguments, on any machine that has a table."""
+    return frozenset(name for calls in _DENIED.values() for name in calls)
+
+
 def _op(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("=HBBI", code, yes, no, value)
 

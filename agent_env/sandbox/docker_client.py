@@ -1,0 +1,88 @@
+"""The connection to Docker Engine, and whether it is one that sandboxes can use."""
+
+import os
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from agent_env.errors import BackendUnavailableError
+
+OWNER_LABEL = "repodojo.owner"
+"""On all that RepoDojo makes: the sandbox's name, which begins with the process id and start time of its owner."""
+
+MACHINE_LABEL = "repodojo.machine"
+"""Whose process ids those are: two containers that share one daemon do not reap each other's sandboxes."""
+
+_REQUEST_SECONDS = 60
+
+_clients: dict[int, Any] = {}
+"""By process id: a forked child must not share its parent's connections."""
+
+_lock = threading.Lock()
+
+
+def docker_client() -> Any:
+    """This process's client of the daemon.
+
+    Raises:
+        BackendUnavailableError: there is no ``docker`` package or no usable daemon; the message says how to mend it.
+    """
+    with _lock:
+        client = _clients.get(os.getpid())
+        if client is None:
+            client = _clients[os.getpid()] = _connect()
+    return client
+
+
+@cache
+def machine_id() -> str:
+    """Names this boot of this machine and the process id namespace that we are in."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
+def _connect() -> Any:
+    try:
+        import docker
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "Docker was asked for and its Python package is not installed: `pip install 'repodojo[docker]'`"
+        ) from error
+    try:
+        client = docker.from_env(timeout=_REQUEST_SECONDS)
+    except docker.errors.DockerException as error:
+        raise BackendUnavailableError(_unreachable(str(error))) from error
+    try:
+        _require_usable(client)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _require_usable(client: Any) -> None:
+    import docker
+
+    if not client.api.base_url.startswith("http+docker://"):
+        raise BackendUnavailableError(
+            f"the Docker daemon must run on this machine, and DOCKER_HOST is {os.environ.get('DOCKER_HOST')!r}: "
+            "unset it, or point it to a local socket (unix:///var/run/docker.sock)"
+        )
+    try:
+        options = client.info().get("SecurityOptions") or []
+    except (docker.errors.DockerException, OSError) as error:
+        raise BackendUnavailableError(_unreachable(str(error))) from error
+    for name in ("rootless", "userns"):
+        if any(option == f"name={name}" or option.startswith(f"name={name},") for option in options):
+            raise BackendUnavailableError(
+                f"this Docker daemon maps user ids ({name} mode), so that sandboxes cannot share files with the host: "
+                "use a daemon without it, or --sandbox bubblewrap"
+            )
+
+
+def _unreachable(said: str) -> str:
+    return (
+        f"Docker was asked for and no Docker daemon answers ({said[:300]}): start it (`sudo systemctl start docker`), "
+        "join the group `docker`, or use --sandbox bubblewrap"
+    )
