@@ -40,7 +40,7 @@ class Bash:
         timeout = min(arguments.timeout or self.timeout, self.timeout)
         result = sandbox.run(arguments.command, timeout=timeout)
         note = _note(result, timeout)
-        output = clip(result.output.removesuffix("\n"), self._chars)
+        output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars)
         return Observation("\n".join(part for part in (output, note) if part) or "[no output]", stopped=result.stopped)
 
 
@@ -50,5 +50,5 @@ def _note(result: CommandResult, timeout: float) -> str:
     if result.stopped is StopCause.OUT_OF_MEMORY:
         return "[killed: the memory limit was reached]"
     if result.stopped is StopCause.SHELL_DIED:
-        return f"[the command ended the shell; a new one was started in {WORK_DIR}]"
+        return "[the command ended the shell]"
     return "" if result.exit_code == 0 else f"[exit code {result.exit_code}]"

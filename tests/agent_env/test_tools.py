@@ -1,6 +1,7 @@
 """The tools against a real sandbox: what they do, and what they say to every kind of bad call."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,20 @@ class TestBash:
         assert "[timed out after 0.3 s" in observation.text
 
     def test_a_shell_that_ends_is_replaced(self, sandbox: Sandbox) -> None:
-        assert "a new one was started" in run(sandbox, "bash", command="exit 3")
+        said = run(sandbox, "bash", command="exit 3")
+        assert "shell was restarted" in said
+        assert said.endswith("[the command ended the shell]")
         assert run(sandbox, "bash", command="pwd") == "/testbed"
+
+    @pytest.mark.parametrize("command", ["kill -9 -1", "(sleep 0.1; kill -9 -1) & true", "kill -9 $$", "kill -9 1"])
+    def test_what_kills_all_takes_no_tool_away(self, sandbox: Sandbox, command: str) -> None:
+        run(sandbox, "bash", command=f"echo kept > kept; {command}")
+        for _ in range(3):
+            assert edit(sandbox, "view", "kept") == "1\tkept"
+            time.sleep(0.1)
+        assert edit(sandbox, "create", "b.py", file_text="x").startswith("Created")
+        run(sandbox, "bash", command="true")
+        assert run(sandbox, "bash", command="cat kept b.py") == "kept\nx"
 
     def test_long_output_is_cut_in_the_middle(self, sandbox: Sandbox) -> None:
         text = run(sandbox, "bash", command="seq 100000")
@@ -86,6 +99,7 @@ class TestBash:
         assert len(text) < 2100
 
     def test_bytes_that_are_no_text(self, sandbox: Sandbox) -> None:
+        assert run(sandbox, "bash", command="printf 'a\\0b'") == "a\ufffdb"
         assert "\ufffd" in run(sandbox, "bash", command="head -c 2 bytes.bin")
 
 
