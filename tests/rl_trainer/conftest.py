@@ -1,0 +1,30 @@
+"""Shared by the trainer's tests: one small model made once, torch on few threads."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from toy_words import toy_model
+
+from rl_trainer.chat import ChatFormat
+from rl_trainer.model import LanguageModel
+
+
+@pytest.fixture(scope="session")
+def language_model() -> LanguageModel:
+    """Fresh weights of the toy model; tests must not train it."""
+    return toy_model()
+
+
+@pytest.fixture(scope="session")
+def chat(language_model: LanguageModel) -> ChatFormat:
+    return ChatFormat.of(language_model.tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models here are so small that threads only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
