@@ -224,6 +224,8 @@ def test_vectors_of_environments(options: dict[str, Any]) -> None:
 def test_the_module_may_be_named_with_the_id(options: dict[str, Any]) -> None:
     with gymnasium.make("agent_env:RepoDojo/SWE-v0", **options) as env:
         assert isinstance(env.unwrapped, SWEEnv)
+        env.reset(seed=0)
+        assert env.step(bash("echo hi"))[:4] == ("hi", 0.0, False, False)
 
 
 @pytest.mark.network

@@ -10,16 +10,17 @@ import pytest
 from agent_env.episode import Episode, InfraFailed, LimitStopped, PolicyFault, Rules, Scored
 from agent_env.errors import EpisodeError, SandboxError
 from agent_env.outcome import Outcome
+from agent_env.prompt import render_prompt
 from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
+from agent_env.tools import Toolbox, ToolCall, format_call
 from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError, InfraError
 from tasks.pool import Pool
-from tasks.task import Task
+from tasks.task import Statement, Task
 
 SUBMIT = format_call(ToolCall("submit"))
 
@@ -81,6 +82,13 @@ class TestStart:
         for needed in (task.statement.text, "/testbed", task.test_command, "bash(", "edit(", "submit(", "7 turns"):
             assert needed in prompt
         assert len(prompt) < 1300
+
+    def test_a_statement_is_no_template(self, task: Task) -> None:
+        text = "{{ 7 * 7 }} {% endif %} <b> & 'x'"
+        shown = render_prompt(
+            task.model_copy(update={"statement": Statement(text=text, method="template")}), Toolbox(), max_steps=3
+        )
+        assert text in shown
 
     def test_the_start_state_is_broken_and_holds_no_answer(self, bench: Workbench, task: Task) -> None:
         with Episode(task, bench) as episode:

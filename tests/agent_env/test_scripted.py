@@ -105,7 +105,7 @@ LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "    a\n", "def f():\n", "
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=LINES, after=LINES)
 def test_any_two_texts(sandbox: Sandbox, tmp_path: Path, before: str, after: str) -> None:
     (tmp_path / "m.py").write_bytes(before.encode())
