@@ -136,10 +136,10 @@ def _object_findings(git_dir: Path, commit: str) -> Iterator[Finding]:
             listed = run_git("cat-file", "--batch-all-objects", "--batch-check", variables=variables).decode()
             raw = run_git("cat-file", "commit", commit, variables=variables)
             closure = run_git("ls-tree", "-rtz", "--full-tree", commit, variables=variables)
-            root = run_git("rev-parse", f"{commit}^{{tree}}", variables=variables).decode().strip()
         except GitError as error:
             yield Finding("damaged", "objects", None, str(error))
             return
+        root = raw.partition(b"\n")[0].decode(errors="replace").removeprefix("tree ")
         kinds = {line.split()[0]: line.split()[1] for line in listed.splitlines()}
         own = {commit, root} | {entry.split()[2].decode() for entry in closure.split(b"\0") if entry}
         yield from _commit_findings(commit, root, raw)

@@ -71,8 +71,8 @@ def run_git(*arguments: str, variables: Mapping[str, str], stdin: bytes = b"") -
     command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *arguments]
     try:
         done = subprocess.run(command, env=environment | dict(variables), input=stdin, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise GitError("the git program was not found on PATH; install git 2.38 or newer") from error
+    except OSError as error:
+        raise GitError(f"the git program could not be run ({error}); install git 2.38 or newer") from error
     if done.returncode:
         shown = done.stderr.decode(errors="replace").strip()
         raise GitError(f"git {arguments[0]} failed with {done.returncode}: {shown[:2000]}")

@@ -10,7 +10,6 @@ package. See the threat model.
 
 import secrets
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 _WORDS = [
@@ -120,8 +119,9 @@ def make_sentinels(like: Sequence[str] = ()) -> Sentinels:
         like: ids of the hidden tests; some sentinels take bare names from them.
     """
     path = f"test_{_name()}.py"
-    borrowed = {PurePosixPath(test.partition("[")[0]).name.split("::")[-1] for test in like}
-    names = _RANDOM.sample(sorted(name for name in borrowed if name.isidentifier()), k=min(2, len(borrowed)))
+    bare = {test.partition("[")[0].rpartition("::")[2] for test in like}
+    borrowed = sorted(name for name in bare if name.isidentifier() and name.startswith("test"))
+    names = _RANDOM.sample(borrowed, k=min(2, len(borrowed)))
     kinds = [True] * _RANDOM.randint(2, 3) + [False] * _RANDOM.randint(2, 3)
     while len(names) < len(kinds):
         name = f"test_{_name()}"
