@@ -1,0 +1,205 @@
+"""Problem statements without a model: written from what the failing tests show when they are run.
+
+A statement shows calls, what comes out and what should; it never names hidden tests or their files and never sees the
+solution. It says no more about where the fault is than the failing calls do.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from agent_env.grading import TestOutcome
+from env_builder.behaviour.absent import absent_thing, import_lines, uses_of
+from env_builder.behaviour.behaviour import Behaviour, describe, shorten
+from env_builder.behaviour.excerpt import SourceModule
+from env_builder.behaviour.origin import module_name, project_packages
+from env_builder.behaviour.report import Report, read_report
+from env_builder.behaviour.wording import Item, absent_item, errors_item, item_of, title_of
+from env_builder.statement_leaks import hidden_names, statement_leaks
+from tasks.task import Statement
+from tasks.tree import Edits
+
+MOST_BEHAVIOURS = 3
+"""Distinct behaviours that one statement shows."""
+
+MOST_FAILURES = 60
+"""Failures that are looked at; the rest of a long list says the same again."""
+
+LONGEST_EXAMPLE = 1600
+"""Characters of an example; a longer one is set-up that hides the point."""
+
+LONG_EXAMPLE = 700
+"""Characters from which on an example is shown only where there is no shorter one."""
+
+_TEST_NAME = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+([Tt]est\w+)", re.MULTILINE)
+
+
+class _Scene(NamedTuple):
+    """What all failures of one task share."""
+
+    packages: frozenset[str]
+    """Top-level packages of the project."""
+    targets: frozenset[str]
+    """Modules that the solution changes."""
+    modules: dict[str, SourceModule]
+    """Hidden test modules by path."""
+    secret: list[str]
+    """Test ids that must not be named."""
+
+    def gives_away(self, *texts: str) -> bool:
+        """Whether texts name a hidden test."""
+        return bool(statement_leaks("\n".join(texts), self.secret, ""))
+
+
+def write_statement(failures: Sequence[TestOutcome], *, target_paths: Sequence[str], hidden_files: Edits) -> Statement:
+    """A statement from what the failing tests showed.
+
+    Args:
+        failures: the fail-to-pass tests' outcomes in the start state, pytest's long text as ``detail``.
+        target_paths: the files that the solution changes; used to tell the project's functions from others, and
+            which of several functions in a failing call is meant.
+        hidden_files: the test files, path to content.
+    """
+    scene = _Scene(
+        project_packages(target_paths),
+        frozenset(module_name(path) for path in target_paths),
+        dict(_parsed(hidden_files)),
+        _secret_ids(failures, hidden_files),
+    )
+    reports = [(failure, read_report(failure.detail)) for failure in failures[:MOST_FAILURES]]
+    items = _absent_items(reports, scene) or _failing_items(reports, scene)
+    text = _render(items or _bare_items([report for _, report in reports], scene))
+    if scene.gives_away(text):
+        text = _render(_bare_items([], scene))
+    return Statement(text=text, method="template")
+
+
+def _failing_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene) -> list[Item]:
+    found: list[Behaviour] = []
+    for failure, report in reports:
+        behaviour = _behaviour(failure.id, report, scene)
+        if behaviour is not None and behaviour not in found:
+            found.append(behaviour)
+    return [item_of(behaviour) for behaviour in _chosen(found)]
+
+
+def _behaviour(failure_id: str, report: Report, scene: _Scene) -> Behaviour | None:
+    """The behaviour that one failure shows, where it can be shown without naming a test."""
+    module = scene.modules.get(failure_id.partition("::")[0])
+    if module is None:
+        return None
+    frames = report.frames_in([module.path])
+    name = failure_id.partition("[")[0].rpartition("::")[2]
+    excerpt = module.excerpt(frames[0].line, report.arguments) if frames else module.whole(name, report.arguments)
+    if excerpt is None:
+        return None
+    behaviour = describe(excerpt, report, scene.packages, scene.targets)
+    if (
+        behaviour.refuses
+        and behaviour.fault == "exception"
+        and frames
+        and report.error == behaviour.expected.rpartition(".")[2]
+    ):
+        # The right exception was raised and the check did not see it: what checks is the thing that is broken.
+        excerpt = module.excerpt(frames[0].line, report.arguments, literal=True) or excerpt
+        behaviour = describe(excerpt, report, scene.packages, scene.targets)
+    behaviour = _scrubbed(behaviour, scene)
+    shown = (behaviour.example, behaviour.got, behaviour.expected, *behaviour.explained)
+    return None if len(behaviour.example) > LONGEST_EXAMPLE or scene.gives_away(*shown) else behaviour
+
+
+def _chosen(found: list[Behaviour]) -> list[Behaviour]:
+    """The most telling behaviours: those that run by themselves and show a value first, of different subjects."""
+    ranked = sorted(
+        found,
+        key=lambda item: (
+            not item.complete,
+            not item.subject,
+            len(item.example) > LONG_EXAMPLE,
+            not item.got and item.fault != "no_exception",
+            item.fault == "condition",
+            len(item.example) + len(item.expected) // 4,
+        ),
+    )
+    telling = [item for item in ranked if item.complete and len(item.example) <= LONG_EXAMPLE] or ranked[:1]
+    first: list[Behaviour] = []
+    for item in telling:
+        if all((item.subject, item.fault) != (other.subject, other.fault) for other in first):
+            first.append(item)
+    rest = [item for item in telling if item not in first]
+    return (first + rest)[:MOST_BEHAVIOURS]
+
+
+def _absent_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene) -> list[Item]:
+    """Items for things that the project lacks and the tests need."""
+    items: dict[tuple[str, str], Item] = {}
+    for failure, report in reports:
+        absent = absent_thing(report)
+        module = scene.modules.get(failure.id.partition("::")[0])
+        if absent is None or module is None or absent in items:
+            continue
+        if scene.packages and absent.module.partition(".")[0] not in scene.packages:
+            continue
+        uses = [
+            use for use in uses_of(absent, module, scene.packages) if not scene.gives_away(use.example, use.expected)
+        ]
+        if uses or absent.name:
+            items[absent] = absent_item(absent, import_lines(absent, module), uses)
+    return list(items.values())[:MOST_BEHAVIOURS]
+
+
+def _bare_items(reports: Sequence[Report], scene: _Scene) -> list[Item]:
+    """What can be said where no call could be extracted: which errors appear."""
+    errors = []
+    for report in reports:
+        said = shorten(": ".join(part for part in (report.error, report.message.strip()) if part))
+        if report.error not in ("", "AssertionError", "Failed") and not scene.gives_away(said):
+            errors.append(said)
+    return [errors_item(list(dict.fromkeys(errors))[:MOST_BEHAVIOURS])]
+
+
+def _render(items: list[Item]) -> str:
+    environment = Environment(
+        loader=PackageLoader("env_builder", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # it is Markdown, not HTML
+    )
+    text = environment.get_template("statement.md.j2").render(title=title_of(items), items=items)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _parsed(hidden_files: Edits) -> Iterable[tuple[str, SourceModule]]:
+    for path, content in hidden_files.items():
+        if content is not None and path.endswith(".py"):
+            try:
+                yield path, SourceModule(path, content)
+            except (SyntaxError, ValueError):
+                continue
+
+
+def _secret_ids(failures: Sequence[TestOutcome], hidden_files: Edits) -> list[str]:
+    """Ids of the failures, and one for each file and test of the hidden files."""
+    ids = [failure.id for failure in failures]
+    for path, content in hidden_files.items():
+        ids.append(path)
+        ids += [f"{path}::{name}" for name in _TEST_NAME.findall((content or b"").decode(errors="replace"))]
+    return ids
+
+
+def _scrubbed(behaviour: Behaviour, scene: _Scene) -> Behaviour:
+    """Values whose text says in which test they were made (``<function test_x.<locals>.f>``), without that."""
+
+    def scrub(text: str) -> str:
+        for name in hidden_names(scene.secret):
+            text = text.replace(f"{name}.<locals>.", "")
+        return text
+
+    return behaviour._replace(
+        got=scrub(behaviour.got),
+        expected=scrub(behaviour.expected),
+        explained=tuple(scrub(line) for line in behaviour.explained),
+    )
