@@ -14,9 +14,14 @@ from agent_env.errors import EnvironmentBuildError
 from agent_env.sandbox.base import Mount
 
 _PROBE = """
-import json, platform, sys, sysconfig
+import json, os, platform, sys, sysconfig
+version = platform.python_version()
+stdlib = sysconfig.get_path("stdlib")
+library = os.path.join(sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("INSTSONAME") or "")
+parts = {stdlib, sysconfig.get_path("platstdlib"), sysconfig.get_path("include"), library}
 folders = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
-print(json.dumps([sys.base_prefix, platform.python_version(), sorted(folders)]))
+folders |= {os.path.join(stdlib, name) for name in ("site-packages", "dist-packages")}
+print(json.dumps([sys.base_prefix, version, sorted(folders), sorted(parts)]))
 """
 
 
@@ -29,14 +34,18 @@ class Interpreter(NamedTuple):
     """Full version, ``3.11.7``."""
     package_folders: tuple[str, ...]
     """Where packages are installed beside it: hidden from sandboxes."""
+    parts: tuple[Path, ...]
+    """The executable, its standard library, headers and shared library: what it needs where its prefix is shared with
+    the rest of the system."""
 
     def mounts(self) -> tuple[Mount, ...]:
-        """What a sandbox needs to see beside the host's /usr."""
-        return () if self.prefix.is_relative_to("/usr") else (Mount(source=self.prefix, target=str(self.prefix)),)
+        """What a sandbox needs to see to run it."""
+        seen = self.parts if self.prefix.is_relative_to("/usr") else (self.prefix,)
+        return tuple(Mount(source=path, target=str(path)) for path in seen)
 
     def hidden(self) -> tuple[str, ...]:
         """Folders inside ``mounts`` that a sandbox must see empty."""
-        return self.package_folders if self.mounts() else ()
+        return self.package_folders
 
 
 @cache
@@ -67,6 +76,7 @@ def _probe(executable: Path) -> Interpreter:
         check=True,
         env={"PATH": os.environ.get("PATH", os.defpath)},
     )
-    prefix, version, folders = json.loads(done.stdout)
+    prefix, version, folders, parts = json.loads(done.stdout)
     inside = tuple(folder for folder in folders if Path(folder).is_dir())
-    return Interpreter(executable.resolve(), Path(prefix), version, inside)
+    needed = tuple(path for path in (executable.resolve(), *map(Path, parts)) if path.exists() and path.is_absolute())
+    return Interpreter(executable.resolve(), Path(prefix), version, inside, needed)

@@ -216,7 +216,7 @@ class EnvironmentStore:
     def _install_sandbox(
         self, folder: Path, interpreter: Interpreter, recipe: InstallRecipe, repo: str
     ) -> Iterator[Sandbox]:
-        cache = self.root.parent / "uv" / repo
+        cache = self.root.parent / "uv" / self.backend.name / repo
         cache.mkdir(parents=True, exist_ok=True)
         mounts = [
             Mount(source=folder / "venv", target=VENV_DIR, writable=True),

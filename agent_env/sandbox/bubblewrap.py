@@ -92,6 +92,8 @@ class BubblewrapSandbox(LocalSandbox):
         arguments += [*overlay, "--overlay", str(self._folder / "upper"), str(self._folder / "work"), WORK_DIR]
         arguments += ["--bind", str(self._folder / "tmp"), "/tmp", "--bind", str(self._folder / "home"), HOME_DIR]
         for mount in self._spec.mounts:
+            if str(mount.source) == mount.target and mount.target.startswith("/usr/"):
+                continue  # seen already, less what is hidden in it
             arguments += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
         for folder in self._spec.hidden:
             arguments += ["--tmpfs", folder, "--remount-ro", folder]

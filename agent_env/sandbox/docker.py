@@ -19,7 +19,7 @@ from agent_env.sandbox.cgroup import oom_file_of, read_memory_kills
 from agent_env.sandbox.docker_attach import AttachTransport
 from agent_env.sandbox.docker_client import MACHINE_LABEL, OWNER_LABEL, docker_client, machine_id
 from agent_env.sandbox.docker_guard import ensure_guard
-from agent_env.sandbox.docker_layers import lay_layers
+from agent_env.sandbox.docker_layers import lay_layers, own
 from agent_env.sandbox.docker_profile import seccomp_profile
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, etc_files, network_mounts
 from agent_env.sandbox.local import WRITABLE, LocalSandbox
@@ -52,6 +52,9 @@ class DockerSandbox(LocalSandbox):
         if os.geteuid() == 0:
             for name in WRITABLE:
                 os.chown(self._folder / name, self._uid, self._uid)
+            for mount in self._spec.mounts:
+                if mount.writable:
+                    own(mount.source, self._uid)
         with _daemon_errors("start a container"):
             if not self._container:
                 self._create()
@@ -146,10 +149,18 @@ class DockerSandbox(LocalSandbox):
             binds.append(Mount(source=etc / name, target=f"/etc/{name}"))
         empty = folder / "empty"
         empty.mkdir(exist_ok=True)
-        binds += [*self._spec.mounts, *(Mount(source=empty, target=target) for target in self._spec.hidden)]
+        binds += [
+            *self._open_root_home(),
+            *self._spec.mounts,
+            *(Mount(source=empty, target=target) for target in self._spec.hidden),
+        ]
         if self._spec.network:
             targets = {mount.target for mount in network_mounts()}
             binds = [*(mount for mount in binds if mount.target not in targets), *network_mounts()]
+        if os.geteuid() == 0:
+            for name in ("etc", "empty", "root"):
+                if (folder / name).exists():
+                    own(folder / name, self._uid)  # readable whatever the umask
         lower = ":".join(map(str, reversed(lay_layers(self._spec.layers, folder / "lower", self._uid))))
         options = f"lowerdir={lower},upperdir={folder / 'upper'},workdir={folder / 'work'},userxattr"
         driver = docker.types.DriverConfig("local", {"type": "overlay", "device": "overlay", "o": options})
@@ -157,6 +168,17 @@ class DockerSandbox(LocalSandbox):
             WORK_DIR, self._name, type="volume", no_copy=True, labels=self._labels, driver_config=driver
         )
         return [volume, *(_bind(mount) for mount in binds)]
+
+    def _open_root_home(self) -> list[Mount]:
+        """Where something is mounted below /root, which no one else may enter: a folder in its place that all may."""
+        inside = [mount for mount in self._spec.mounts if mount.target.startswith("/root/")]
+        folder = self._folder / "root"
+        for mount in inside:
+            place = folder / mount.target.removeprefix("/root/")
+            (place if mount.source.is_dir() else place.parent).mkdir(parents=True, exist_ok=True)
+            if not mount.source.is_dir():
+                place.touch()
+        return [Mount(source=folder, target="/root")] if inside else []
 
     def _find_first(self) -> FirstProcess:
         state = self._api.inspect_container(self._container)["State"]

@@ -67,10 +67,23 @@ def _kept_copy(layer: Path, entries: Sequence[str], user: int) -> Path:
     return place
 
 
+def own(tree: Path, user: int) -> None:
+    """Make ``user`` the owner of a tree, where it is not yet."""
+    if tree.lstat().st_uid != user:
+        _do("chown", "-hR", f"{user}:{user}", "--", str(tree))
+
+
 def _copy(layer: Path, place: Path, user: int) -> None:
+    try:
+        _do("cp", "-a", "--", str(layer), str(place))
+        own(place, user)
+    except SandboxError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _do(*command: str) -> None:
     """By the system's tools: they keep whiteouts, attributes and times."""
-    for command in (["cp", "-a", "--", str(layer), str(place)], ["chown", "-hR", f"{user}:{user}", "--", str(place)]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(place, ignore_errors=True)
-            raise SandboxError(f"the layer {layer} could not be copied: {done.stderr.strip()}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")

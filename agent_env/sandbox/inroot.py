@@ -16,7 +16,7 @@ READ_LIMIT = 64 << 20
 """Largest file that is read, in bytes: a sparse file costs its owner nothing and would fill the host's memory."""
 
 _OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH, _RESOLVE_IN_ROOT = 0x02, 0x04, 0x08, 0x10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,7 +27,16 @@ class _OpenHow(ctypes.Structure):
 
 def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
     """A descriptor of ``path`` inside the directory ``root``; errors as for ``os.open``."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    return _openat2(root, path, flags, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+
+
+def open_beneath(root: int, path: str, flags: int) -> int:
+    """A descriptor of a relative ``path`` below the directory ``root``, through no link at all."""
+    return _openat2(root, path, flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
+
+
+def _openat2(root: int, path: str, flags: int, mode: int, resolve: int) -> int:
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     descriptor = _libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     if descriptor < 0:
         error = ctypes.get_errno()

@@ -4,15 +4,27 @@ The kernel writes changed files whole into the upper directory, deletions as cha
 with an ``opaque`` attribute (Linux, Documentation/filesystems/overlayfs.rst).
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from agent_env.sandbox.inroot import open_beneath
 from tasks.tree import Edits, list_files
 
 FILE_LIMIT = 16 << 20
-"""Bytes of one changed file that are read; a larger file is cut here, which every later rule refuses for its size."""
+"""Largest changed file that is read, in bytes."""
+
+TOTAL_LIMIT = 512 << 20
+"""Bytes that are read of all changed files together."""
+
+TOO_LARGE = bytes(FILE_LIMIT + 1)
+"""Stands for the content of every file beyond these limits, which would fill the host's memory (a sparse file costs its
+writer nothing). Every later rule refuses it for its size."""
+
+_PATH_LIMIT = 4000
+"""Bytes of a path; what lies deeper cannot be named in a patch (PATH_MAX, limits.h)."""
 
 _OPAQUE = ("user.overlay.opaque", "trusted.overlay.opaque")
 
@@ -44,40 +56,81 @@ def changed_files(upper: Path, layers: Sequence[Path]) -> dict[str, bytes | None
     """Regular files that differ between the merged ``layers`` and the same with ``upper`` on top.
 
     Symlinks, devices, sockets and everything below a ``.git`` are left out. Safe while hostile processes still write:
-    folders are entered by descriptor and files opened without following links.
+    a folder is opened below ``upper`` without following links, and a file in its folder.
     """
     changes: dict[str, bytes | None] = {}
-    for folder, names, files, descriptor in os.fwalk(upper, follow_symlinks=False):
-        relative = PurePosixPath(folder).relative_to(PurePosixPath(upper))
-        if any(part == ".git" for part in relative.parts):
-            names.clear()
-            continue
-        for name in files:
-            path = (relative / name).as_posix()
-            if name != ".git":
-                changes.update(_entry(descriptor, name, path, layers))
-        if relative.parts and _is_opaque(descriptor):
-            changes.update({path: None for path in _lower_files(layers, relative.as_posix()) if path not in changes})
+    room = TOTAL_LIMIT
+    waiting = [""]
+    root = os.open(upper, os.O_PATH | os.O_DIRECTORY)
+    try:
+        while waiting:
+            folder = waiting.pop()
+            with _opened(root, folder) as (descriptor, names):
+                for name in names:
+                    path = f"{folder}/{name}" if folder else name
+                    if name == ".git" or len(os.fsencode(path)) > _PATH_LIMIT:
+                        continue
+                    mode = _mode(descriptor, name)
+                    if stat.S_ISDIR(mode):
+                        waiting.append(path)
+                    elif mode:
+                        found = _entry(descriptor, name, path, layers, room)
+                        room -= sum(len(content) for content in found.values() if content and content is not TOO_LARGE)
+                        changes.update(found)
+                if folder and read_through(layers, folder) is not None:
+                    changes[folder] = None  # a folder where a file stood
+                if folder and _is_opaque(descriptor):
+                    gone = (path for path in _lower_files(layers, folder) if _mode(root, path) == 0)
+                    changes.update(dict.fromkeys(gone))
+    finally:
+        os.close(root)
     return changes
 
 
-def _entry(descriptor: int, name: str, path: str, layers: Sequence[Path]) -> dict[str, bytes | None]:
+@contextlib.contextmanager
+def _opened(root: int, folder: str) -> Iterator[tuple[int, list[str]]]:
+    """A descriptor of a folder and what is in it; an empty list where it is gone, or closed to us."""
+    descriptor = -1
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        descriptor = open_beneath(root, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+        names = sorted(entry.name for entry in os.scandir(descriptor))
+    try:
+        yield descriptor, names
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _mode(descriptor: int, name: str) -> int:
+    """The kind of a directory entry, as in ``st_mode``; 0 where it is gone."""
+    try:
+        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+    except OSError:
+        return 0
+
+
+def _entry(descriptor: int, name: str, path: str, layers: Sequence[Path], room: int) -> dict[str, bytes | None]:
     """The change that one upper entry stands for, if any."""
     try:
-        status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            content = _read(descriptor, name)
-            return {} if content == read_through(layers, path) else {path: content}
+        if stat.S_ISREG(_mode(descriptor, name)):
+            content = _read(descriptor, name, room)
+            below = dict.fromkeys(gone for gone in _lower_files(layers, path) if gone != path)
+            return below if content == read_through(layers, path) else {path: content} | below
     except OSError:
         return {}  # gone or swapped since it was listed: a live sandbox
     # A whiteout, or something that is not a file in the place of what stood below.
-    return {gone: None for gone in _lower_files(layers, path)}
+    return dict.fromkeys(_lower_files(layers, path))
 
 
-def _read(descriptor: int, name: str) -> bytes:
+def _read(descriptor: int, name: str, room: int) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     with os.fdopen(os.open(name, flags, dir_fd=descriptor), "rb") as file:
-        return file.read(FILE_LIMIT + 1)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("swapped since it was listed")
+        limit = min(FILE_LIMIT, room)
+        content = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else TOO_LARGE
+        return content if len(content) <= limit else TOO_LARGE
 
 
 def _is_opaque(descriptor: int) -> bool:
