@@ -60,6 +60,8 @@ class BubblewrapSandbox(LocalSandbox):
                 first = self._read_first(pipes.info[0])
                 self._limit(first.pid)
             except (OSError, ValueError) as error:
+                self._process.kill()
+                self._process.wait()
                 said = _said(shell)
                 shell.close()
                 raise _start_error(said) from error
@@ -69,7 +71,7 @@ class BubblewrapSandbox(LocalSandbox):
     def _release(self) -> None:
         if self._process is not None:
             try:
-                self._process.wait(KILL_SECONDS if self._first else 0)
+                self._process.wait(KILL_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -130,25 +130,26 @@ class LocalSandbox(ABC):
 
     def stop(self) -> None:
         """See ``Sandbox.stop``."""
-        if self._first is not None:
-            self._first.kill()
-            self._first.wait(KILL_SECONDS)
+        first, shell = self._first, self._shell
+        self._first = self._shell = None
+        if first is not None:
+            first.kill()
+            first.wait(KILL_SECONDS)
+            first.close()
+        if shell is not None:
+            shell.close()
         self._release()
-        if self._shell is not None:
-            self._shell.close()
-            self._shell = None
-        if self._first is not None:
-            self._first.close()
-            self._first = None
 
     def close(self) -> None:
         """See ``Sandbox.close``."""
         if self._owner != os.getpid():
             return  # a forked copy: the sandbox belongs to the parent
-        self.stop()
-        self._discard()
-        remove_residence(self._folder)
-        _live.discard(self)
+        try:
+            self.stop()
+            self._discard()
+        finally:
+            remove_residence(self._folder)
+            _live.discard(self)
 
     def _begin(self) -> None:
         try:
