@@ -1,6 +1,7 @@
 """From a snapshot to a built environment whose test suite has run once, or to the reason why there is none."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from env_builder.test_layout import TestLayout, read_test_layout
 from env_builder.tested_build import TestedBuild, recall, remember
 from tasks.environment import Environment
 from tasks.home import home
-from tasks.ledger import EnvironmentEntry, Ledger
+from tasks.ledger import EnvironmentEntry
 from tasks.record import digest_json
 from tasks.tree import tree_digest
 
@@ -34,17 +35,16 @@ def find_environment(
     *,
     store: EnvironmentStore,
     backend: SandboxBackend,
-    ledger: Ledger,
+    record: Callable[[EnvironmentEntry], None],
     suite_seconds: float = SUITE_SECONDS,
 ) -> TestedBuild:
-    """Install a snapshot in the first way that works, and run its suite once. Each attempt is put in the ledger.
+    """Install a snapshot in the first way that works, and run its suite once. Each attempt is told to ``record``.
 
     Raises:
         UnusableRepoError: it cannot be used; ``reason`` and message say why.
         InfraError: the machine failed.
     """
-    begun = time.monotonic()
-    attempt = _Attempt(snapshot, ledger, begun)
+    attempt = _Attempt(snapshot, record)
     try:
         layout = read_test_layout(snapshot.tree, request)
         if not layout.files and not layout.paths:
@@ -74,12 +74,12 @@ def _memory(snapshot: RepoSnapshot, recipes: list[InstallRecipe], layout: TestLa
 
 
 class _Attempt:
-    """Writes what is tried for one snapshot to the ledger."""
+    """Tells what is tried for one snapshot."""
 
-    def __init__(self, snapshot: RepoSnapshot, ledger: Ledger, begun: float) -> None:
+    def __init__(self, snapshot: RepoSnapshot, record: Callable[[EnvironmentEntry], None]) -> None:
         self.snapshot = snapshot
-        self._ledger = ledger
-        self._begun = begun
+        self._tell = record
+        self._begun = time.monotonic()
 
     def reject(self, error: UnusableRepoError, log: str = "") -> None:
         self._record("rejected", error.reason, f"{log}{error}", None)
@@ -90,9 +90,7 @@ class _Attempt:
     def _record(self, outcome: Literal["built", "rejected"], reason: str, log: str, environment_id: str | None) -> None:
         now = time.monotonic()
         repo, commit = self.snapshot.repo, self.snapshot.commit
-        self._ledger.record_environment(
-            EnvironmentEntry(repo, commit, environment_id, outcome, reason, log, now - self._begun)
-        )
+        self._tell(EnvironmentEntry(repo, commit, environment_id, outcome, reason, log, now - self._begun))
         self._begun = now
 
 

@@ -6,6 +6,8 @@ RepoDojoError
     ├── SourceError            a repository cannot be had: it does not exist, cannot be reached or read
     ├── UnusableRepoError      a repository cannot be used: it does not install, has no tests, or they fail or hang
     └── NothingBuiltError      no repository of the list could be used; names each with its cause
+KeyboardInterrupt
+└── BuildInterruptedError      Ctrl-C; the message says how to go on
 """
 
 from tasks.errors import BadInputError
@@ -36,3 +38,7 @@ class UnusableRepoError(BadInputError):
 
 class NothingBuiltError(BadInputError):
     """No repository of the list could be used; the message names each with its cause."""
+
+
+class BuildInterruptedError(KeyboardInterrupt):
+    """The user stopped a build; the message says what is kept and how to go on."""

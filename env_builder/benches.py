@@ -1,0 +1,117 @@
+"""What the candidates of one environment share, made once when the first of them is tried."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from agent_env.sandbox.base import SandboxBackend
+from agent_env.store import Build, EnvironmentStore
+from blockers.leak_audit import LeakIndex, audit_leaks
+from env_builder.environment import SUITE_SECONDS, find_environment
+from env_builder.errors import UnusableRepoError
+from env_builder.request import RepoRequest
+from env_builder.snapshot import RepoSnapshot
+from env_builder.statement import write_statement
+from env_builder.validation import Bench, Draft
+from tasks.ledger import EnvironmentEntry
+from tasks.patch import apply_patch, patched_paths, reader
+from tasks.task import Statement
+
+LEAST_SECONDS = 30.0
+"""Shortest timeout of a suite run."""
+
+SLACK = 8.0
+"""A run may take this many times as long as the run on the untouched tree: a machine under load, or more failures."""
+
+Writer = Callable[[Draft], Statement]
+
+
+class Benches:
+    """One bench for each environment; safe to use from several threads.
+
+    Args:
+        record: is told of each attempt to build an environment, in whatever thread that takes place.
+        rewrite: makes a better statement out of the template's, or None to keep that.
+    """
+
+    def __init__(
+        self,
+        store: EnvironmentStore,
+        backend: SandboxBackend,
+        record: Callable[[EnvironmentEntry], None],
+        rewrite: Callable[[Statement, Draft], Statement] | None = None,
+    ) -> None:
+        self._store = store
+        self._backend = backend
+        self._record = record
+        self._rewrite = rewrite
+        self._lock = threading.Lock()
+        self._commit_locks: dict[tuple[str, str], threading.Lock] = {}
+        self._made: dict[tuple[str, str], Bench | UnusableRepoError] = {}
+
+    def get(self, snapshot: RepoSnapshot, request: RepoRequest) -> Bench:
+        """The bench of a snapshot.
+
+        Raises:
+            UnusableRepoError: there is no environment for it; the same error each time, without another try.
+            InfraError: the machine failed; asked again, it tries again.
+        """
+        key = (request.name, snapshot.commit)
+        with self._lock:
+            lock = self._commit_locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._made:
+                try:
+                    self._made[key] = self._make(snapshot, request)
+                except UnusableRepoError as error:
+                    self._made[key] = error
+            found = self._made[key]
+        if isinstance(found, UnusableRepoError):
+            raise UnusableRepoError(str(found), found.reason)
+        return found
+
+    def _make(self, snapshot: RepoSnapshot, request: RepoRequest) -> Bench:
+        tested = find_environment(snapshot, request, store=self._store, backend=self._backend, record=self._record)
+        return Bench(
+            build=tested.build,
+            backend=self._backend,
+            baseline=frozenset(tested.baseline.passed()),
+            timeout=min(SUITE_SECONDS, max(LEAST_SECONDS, SLACK * tested.baseline.seconds)),
+            write=self._write,
+            audit=_auditor(tested.build),
+        )
+
+    def _write(self, draft: Draft) -> Statement:
+        statement = write_statement(
+            draft.failures, target_paths=patched_paths(draft.patches.gold), hidden_files=draft.patches.hidden
+        )
+        return self._rewrite(statement, draft) if self._rewrite else statement
+
+
+def _auditor(build: Build) -> Callable[[Draft, Statement], Sequence[str]]:
+    """The leak audit of one environment; its files are indexed once."""
+    made_by_install = build.layers[-1]
+    folders = {"tree": build.tree, "made by the install": made_by_install, "venv": build.venv}
+    roots = {name: LeakIndex.build(folder) for name, folder in folders.items()}
+
+    def audit(draft: Draft, statement: Statement) -> Sequence[str]:
+        findings = audit_leaks(
+            gold_patch=draft.patches.gold,
+            setup_patch=draft.patches.setup,
+            statement=statement.text,
+            hidden_files=_new_lines(draft, build),
+            roots=roots,
+        )
+        return [str(finding) for finding in findings]
+
+    return audit
+
+
+def _new_lines(draft: Draft, build: Build) -> dict[str, bytes]:
+    """What of the hidden tests the agent must not find: all of a file that is gone from the start state, and of one
+    that stands there as it was before the mined change, the lines that the change brought."""
+    read = reader(build.tree, apply_patch(draft.patches.setup, reader(build.tree)))
+    found = {}
+    for path, content in draft.patches.hidden.items():
+        known = set((read(path) or b"").splitlines())
+        found[path] = b"\n".join(line for line in (content or b"").splitlines() if line not in known)
+    return found
