@@ -5,7 +5,7 @@ solution. It says no more about where the fault is than the failing calls do.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -80,34 +80,66 @@ def _failing_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene)
     found: list[Behaviour] = []
     for failure, report in reports:
         behaviour = _behaviour(failure.id, report, scene)
-        if behaviour is not None and behaviour not in found:
+        if behaviour is not None and all(behaviour.example != other.example for other in found):
             found.append(behaviour)
     return [item_of(behaviour) for behaviour in _chosen(found)]
 
 
 def _behaviour(failure_id: str, report: Report, scene: _Scene) -> Behaviour | None:
     """The behaviour that one failure shows, where it can be shown without naming a test."""
-    module = scene.modules.get(failure_id.partition("::")[0])
+    path, *names = failure_id.partition("[")[0].split("::")
+    module = scene.modules.get(path)
     if module is None:
         return None
-    frames = report.frames_in([module.path])
-    name = failure_id.partition("[")[0].rpartition("::")[2]
-    excerpt = module.excerpt(frames[0].line, report.arguments) if frames else module.whole(name, report.arguments)
+    frames = report.frames_in([path])
+    if not frames:
+        excerpt = module.whole(names[-1], report.arguments) if names else None
+        return None if excerpt is None else _presentable(describe(excerpt, report, scene.packages), scene)
+    cls = names[0] if len(names) > 1 else ""
+    found = _presentable(_at_line(module, frames[0].line, report.arguments, cls, report, scene), scene)
+    if found is None and len(frames) > 1:  # a test that calls another: the other one's statement, with what was passed
+        passed = module.passed(frames[0].line)
+        found = _presentable(_at_line(module, frames[1].line, passed, "", report, scene), scene) if passed else None
+    return found
+
+
+def _at_line(
+    module: SourceModule, line: int, arguments: Mapping[str, str], cls: str, report: Report, scene: _Scene
+) -> Behaviour | None:
+    excerpt = module.excerpt(line, arguments, cls=cls)
     if excerpt is None:
         return None
-    behaviour = describe(excerpt, report, scene.packages, scene.targets)
-    if (
-        behaviour.refuses
-        and behaviour.fault == "exception"
-        and frames
-        and report.error == behaviour.expected.rpartition(".")[2]
-    ):
+    found = describe(excerpt, report, scene.packages, scene.targets)
+    if found.refuses and found.fault == "exception" and report.error == found.expected.rpartition(".")[2]:
         # The right exception was raised and the check did not see it: what checks is the thing that is broken.
-        excerpt = module.excerpt(frames[0].line, report.arguments, literal=True) or excerpt
-        behaviour = describe(excerpt, report, scene.packages, scene.targets)
-    behaviour = _scrubbed(behaviour, scene)
-    shown = (behaviour.example, behaviour.got, behaviour.expected, *behaviour.explained)
-    return None if len(behaviour.example) > LONGEST_EXAMPLE or scene.gives_away(*shown) else behaviour
+        excerpt = module.excerpt(line, arguments, cls=cls, literal=True) or excerpt
+    elif not found.subject:
+        # What matters is among the statements that seemed not to.
+        excerpt = module.excerpt(line, arguments, cls=cls, sliced=False) or excerpt
+    return describe(excerpt, report, scene.packages, scene.targets)
+
+
+def _presentable(behaviour: Behaviour | None, scene: _Scene) -> Behaviour | None:
+    """The behaviour without names of tests; None where they cannot be taken out, or the example is too long."""
+    if behaviour is None or len(behaviour.example) > LONGEST_EXAMPLE:
+        return None
+    names = sorted(hidden_names(scene.secret), key=len, reverse=True)
+    defined = [name for name in names if re.search(rf"^\W*(class|def) {re.escape(name)}\b", behaviour.example, re.M)]
+
+    def scrub(text: str) -> str:
+        for name in names:
+            text = text.replace(f"{name}.<locals>.", "")
+        for name in defined:  # a class or helper that only looks like a test
+            text = re.sub(rf"\b{re.escape(name)}\b", re.sub(r"^[Tt]est_?", "", name) or "Sample", text)
+        return text
+
+    clean = behaviour._replace(
+        example=scrub(behaviour.example),
+        got=scrub(behaviour.got),
+        expected=scrub(behaviour.expected),
+        explained=tuple(scrub(line) for line in behaviour.explained),
+    )
+    return None if scene.gives_away(clean.example, clean.got, clean.expected, *clean.explained) else clean
 
 
 def _chosen(found: list[Behaviour]) -> list[Behaviour]:
@@ -115,7 +147,7 @@ def _chosen(found: list[Behaviour]) -> list[Behaviour]:
     ranked = sorted(
         found,
         key=lambda item: (
-            not item.complete,
+            len(item.unknown),
             not item.subject,
             len(item.example) > LONG_EXAMPLE,
             not item.got and item.fault != "no_exception",
@@ -123,7 +155,7 @@ def _chosen(found: list[Behaviour]) -> list[Behaviour]:
             len(item.example) + len(item.expected) // 4,
         ),
     )
-    telling = [item for item in ranked if item.complete and len(item.example) <= LONG_EXAMPLE] or ranked[:1]
+    telling = [item for item in ranked if not item.unknown and len(item.example) <= LONG_EXAMPLE] or ranked[:1]
     first: list[Behaviour] = []
     for item in telling:
         if all((item.subject, item.fault) != (other.subject, other.fault) for other in first):
@@ -188,18 +220,3 @@ def _secret_ids(failures: Sequence[TestOutcome], hidden_files: Edits) -> list[st
         ids.append(path)
         ids += [f"{path}::{name}" for name in _TEST_NAME.findall((content or b"").decode(errors="replace"))]
     return ids
-
-
-def _scrubbed(behaviour: Behaviour, scene: _Scene) -> Behaviour:
-    """Values whose text says in which test they were made (``<function test_x.<locals>.f>``), without that."""
-
-    def scrub(text: str) -> str:
-        for name in hidden_names(scene.secret):
-            text = text.replace(f"{name}.<locals>.", "")
-        return text
-
-    return behaviour._replace(
-        got=scrub(behaviour.got),
-        expected=scrub(behaviour.expected),
-        explained=tuple(scrub(line) for line in behaviour.explained),
-    )

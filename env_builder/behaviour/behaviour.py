@@ -32,8 +32,8 @@ class Behaviour(NamedTuple):
     """What should come out, in code or in words; empty where only the absence of an error is asked for."""
     explained: tuple[str, ...] = ()
     """How the values of a condition come about: ``False = f(1)``."""
-    complete: bool = True
-    """Whether the example runs by itself."""
+    unknown: tuple[str, ...] = ()
+    """Names in the example that nothing explains (fixtures); empty where it runs by itself."""
     refuses: bool = False
     """Whether what is expected is an exception."""
 
@@ -55,6 +55,7 @@ def describe(
     subject, module = find_subject(excerpt, packages, target_modules)
     fault, got, expected = _fault(check, report)
     last = _shown_statement(check, fault)
+    known = f"{got} = {ast.unparse(last[-1])}" if last else ""
     return Behaviour(
         fault=fault,
         subject=subject,
@@ -62,8 +63,8 @@ def describe(
         example=_doctest([*excerpt.imports, *excerpt.setup, *last]),
         got=shorten(got),
         expected=shorten(expected),
-        explained=tuple(shorten(line) for line in report.where[:3]) if fault == "condition" else (),
-        complete=not excerpt.missing,
+        explained=tuple(shorten(line) for line in report.where[:3] if line != known) if fault == "condition" else (),
+        unknown=tuple(sorted(excerpt.missing)),
         refuses=check.kind == "raises",
     )
 
@@ -80,7 +81,7 @@ def demand(excerpt: Excerpt, packages: frozenset[str]) -> Behaviour:
         example=_doctest([*excerpt.imports, *excerpt.setup, *_shown_statement(check, "absent")]),
         got="",
         expected=shorten(check.exception if check.kind == "raises" else _wanted(check)),
-        complete=not excerpt.missing,
+        unknown=tuple(sorted(excerpt.missing)),
         refuses=check.kind == "raises",
     )
 

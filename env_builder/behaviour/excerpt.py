@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from env_builder.behaviour.check import Check, blocks_of, read_check, statement_at
-from env_builder.behaviour.names import bound_names, needed_names, read_names, touched_names
+from env_builder.behaviour.names import bound_names, needed_names, read_names, root_name, touched_names
 from env_builder.behaviour.origin import Imports
 
 NodeType = TypeVar("NodeType", bound=ast.stmt)
+
+_FIXTURES = {"tmp_path": ("import pathlib, tempfile", "tmp_path = pathlib.Path(tempfile.mkdtemp())")}
+"""What pytest's own fixtures stand for: an import and an assignment."""
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -36,25 +39,47 @@ class SourceModule:
         self.imports = Imports(self.tree, path)
         self._globals = {name: node for node in _top_level(self.tree.body) for name in bound_names(node)}
 
-    def excerpt(self, line: int, arguments: Mapping[str, str], *, literal: bool = False) -> Excerpt | None:
-        """The excerpt for the statement at a line; None where no function is there.
+    def excerpt(
+        self, line: int, arguments: Mapping[str, str], *, cls: str = "", literal: bool = False, sliced: bool = True
+    ) -> Excerpt | None:
+        """The excerpt for the statement at a line; None where no statement that runs is there.
 
         Args:
             line: from 1.
             arguments: known values of the function's arguments, as literals.
+            cls: name of the test's class, where that is not the one around the line but inherits from it.
+            sliced: leave out what the statement does not seem to need.
             literal: take the statement as it is written, even if it reads like a demand for an exception.
         """
         around = statement_at(self.tree.body, line)
         at = next((index for index, node in enumerate(around) if isinstance(node, _FUNCTIONS)), None)
+        if at is None and around and isinstance(around[-1], ast.Import | ast.ImportFrom):
+            return Excerpt(check=Check("runs", body=(self.imports.outside(around[-1]),)), origins={})
+        if at is None and around and not isinstance(around[-1], ast.ClassDef):
+            return self._complete(read_check(around[-1], literal=literal), [])
         if at is None or at + 1 >= len(around):
             return None
         owner = around[at - 1] if at and isinstance(around[at - 1], ast.ClassDef) else None
+        owner = self._globals.get(cls, owner) if owner is not None else None
         members = _Members(self.tree, owner)
         chain = _whole_loop(_up_to_check(around[at + 1 :]))
         check = read_check(members.plain(chain[-1]), literal=literal)
         before = [members.plain(node) for node in _before(around[at], chain)]
         defaults = _defaults(around[at])
-        return self._complete(check, [*defaults, *_assignments(arguments), *members.statements, *before])
+        before = [*defaults, *_assignments(arguments), *members.statements, *before]
+        return self._complete(check, before, sliced=sliced)
+
+    def passed(self, line: int) -> dict[str, str]:
+        """Arguments, in source, that the statement at a line passes to a function of the module; empty for others."""
+        around = statement_at(self.tree.body, line)
+        call = around[-1].value if around and isinstance(around[-1], ast.Expr) else None
+        function = self._globals.get(root_name(call.func)) if isinstance(call, ast.Call) else None
+        if not isinstance(call, ast.Call) or not isinstance(function, ast.FunctionDef):
+            return {}
+        names = [argument.arg for argument in function.args.args]
+        given = dict(zip(names, call.args, strict=False))
+        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        return {name: ast.unparse(value) for name, value in given.items()}
 
     def whole(self, name: str, arguments: Mapping[str, str]) -> Excerpt | None:
         """All that a function does, where it is not known which of its statements failed."""
@@ -64,13 +89,13 @@ class SourceModule:
         body = [node for node in undocumented(found[0]).body if not isinstance(node, ast.Pass)]
         return self._complete(Check("runs", body=tuple(body)), [*_defaults(found[0]), *_assignments(arguments)])
 
-    def _complete(self, check: Check, before: list[ast.stmt]) -> Excerpt:
+    def _complete(self, check: Check, before: list[ast.stmt], *, sliced: bool = True) -> Excerpt:
         needed = needed_names(check.nodes())
         if check.exception:
             needed |= read_names([ast.parse(check.exception)])
         kept: list[ast.stmt] = []
         for node in reversed(before):
-            relevant = _relevant(node, needed, self.imports.modules)
+            relevant = _relevant(node, needed, self.imports.modules) if sliced else node
             if relevant is None:
                 continue
             kept.insert(0, relevant)
@@ -92,7 +117,10 @@ class SourceModule:
                 continue
             statement = self.imports.statement(name)
             node = self._globals.get(name)
-            if node is not None and not isinstance(node, ast.Import | ast.ImportFrom) and not _is_fixture(node):
+            if node is None and name in _FIXTURES:
+                excerpt.imports.append(ast.parse(_FIXTURES[name][0]).body[0])
+                defined[name] = ast.parse(_FIXTURES[name][1]).body[0]
+            elif node is not None and not isinstance(node, ast.Import | ast.ImportFrom) and not _is_fixture(node):
                 defined[name] = node
                 open_names += sorted(read_names([node]) - {name})
             elif statement is not None:

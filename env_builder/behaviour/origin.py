@@ -29,6 +29,12 @@ class Imports:
         """The import that binds just this name."""
         return self._by_name.get(name)
 
+    def outside(self, node: ast.Import | ast.ImportFrom) -> ast.Import | ast.ImportFrom:
+        """An import of the module as it is written outside its package."""
+        if isinstance(node, ast.Import):
+            return node
+        return ast.ImportFrom(module=absolute(node, self._package), names=node.names, level=0)
+
     def _add_import(self, node: ast.Import) -> None:
         for alias in node.names:
             bound = alias.asname or alias.name.partition(".")[0]

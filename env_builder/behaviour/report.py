@@ -9,8 +9,8 @@ _LOCATION = re.compile(r"^(?P<path>\S[^:\n]*):(?P<line>\d+): ?(?P<what>[\w.]*)",
 _ERROR_LINE = re.compile(r"^E(?: {1,3}(.*)|\s*)$")
 _CHAINED = re.compile(r"\n(?:During handling of the above|The above) exception[^\n]*\n")
 _RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?::\s?(?P<message>.*))?$", re.DOTALL)
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_OPERATORS = (" == ", " != ", " is not ", " is ", " not in ", " in ", " >= ", " <= ", " > ", " < ")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+|(?<=\.\.\.)[0x]*[0-9a-fA-F]{4,}(?=>)")
+_TEMPORARY = re.compile(r"/\S*?/pytest-of-\w+/pytest-\d+/\w+")
 _UNITTEST_NOISE = re.compile(r"^\w+ differ: ")
 
 
@@ -99,8 +99,8 @@ def is_literal(text: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """A text without memory addresses, which differ in each run."""
-    return _ADDRESS.sub("", text)
+    """A text without memory addresses and pytest's own temporary folders, which differ in each run."""
+    return _TEMPORARY.sub("/tmp/example", _ADDRESS.sub("", text))
 
 
 def _last_block(lines: list[re.Match[str] | None]) -> list[re.Match[str]]:

@@ -2,7 +2,7 @@
 
 import ast
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from env_builder.behaviour.excerpt import Excerpt
 from env_builder.behaviour.names import bound_names, root_name
@@ -20,10 +20,9 @@ def find_subject(
     made = _made_by(excerpt, packages)
     places: list[ast.AST] = [*excerpt.check.nodes(), *reversed(excerpt.setup)]
     called = [
-        found
-        for place in places
-        for node in _outermost_first(place)
-        if (found := _subject_of(node, excerpt, packages, made)) is not None
+        *_called(excerpt.check.nodes(), excerpt, packages, made),
+        *_used_objects(excerpt.check.nodes(), made),
+        *_called(excerpt.setup[::-1], excerpt, packages, made),
     ]
     meant = [found for found in called if found[1] in target_modules] or _mentioned(places, excerpt, target_modules)
     if meant or called:
@@ -31,16 +30,32 @@ def find_subject(
     for statement in excerpt.check.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             return ast.unparse(statement), ""
-    for place in places:  # nothing is called: an operator or an attribute of an object of the project
+    return "", ""
+
+
+def _called(
+    places: Iterable[ast.AST], excerpt: Excerpt, packages: frozenset[str], made: dict[str, tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    for place in places:
+        for node in _outermost_first(place):
+            found = _subject_of(node, excerpt, packages, made)
+            if found is not None:
+                yield found
+
+
+def _used_objects(places: Iterable[ast.AST], made: dict[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Classes of the objects in places that call nothing: an operator or an attribute is looked at."""
+    for place in places:
         for node in _outermost_first(place):
             if isinstance(node, ast.Name) and node.id in made:
-                return made[node.id]
-    return "", ""
+                yield made[node.id]
 
 
 def _mentioned(places: list[ast.AST], excerpt: Excerpt, modules: frozenset[str]) -> list[tuple[str, str]]:
     """What an example imports from some modules and passes on, as in ``curry(Cache)``."""
-    names = (node.id for place in places for node in _outermost_first(place) if isinstance(node, ast.Name))
+    every = [node for place in places for node in _outermost_first(place)]
+    looked_into = {id(node.value) for node in every if isinstance(node, ast.Attribute)}  # modules, mostly
+    names = (node.id for node in every if isinstance(node, ast.Name) and id(node) not in looked_into)
     origins = (excerpt.origins.get(name, "").rpartition(".") for name in names)
     return [(name, module) for module, _, name in origins if module in modules]
 

@@ -110,8 +110,9 @@ def _expectation(behaviour: Behaviour) -> tuple[str, ...]:
         said.append("Expected: no exception.")
     if behaviour.explained:
         said.append("Seen on the way:\n\n" + "\n".join(f"- `{line}`" for line in behaviour.explained))
-    if not behaviour.complete:
-        said.append("(The example is an excerpt: some of its names stand for values of the caller.)")
+    if behaviour.unknown:
+        names = join_words([f"`{name}`" for name in behaviour.unknown])
+        said.append(f"(The example is an excerpt: {names} must be supplied.)")
     return tuple(said)
 
 
