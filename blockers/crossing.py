@@ -49,7 +49,7 @@ def crossing(changes: Edits, *, existing: Collection[str] = ()) -> Crossing:
         existing: paths of the start state. Only the names of top-level modules are taken from it, to tell a module of
             the project from a new one that shadows the standard library; empty is the stricter reading.
     """
-    owned = top_names(existing)
+    owned = _modules(existing)
     reasons: dict[str, Reason] = {}
     for path, content in changes.items():
         reason = path_reason(path, owned) or _content_reason(content)
@@ -82,7 +82,7 @@ def check_patch(patch: str, *, existing: Collection[str] = ()) -> None:
         PatchRefusedError: it holds anything but changes of text in source files, or is over a size limit.
     """
     _check_text(patch)
-    owned = top_names(existing)
+    owned = _modules(existing)
     paths: list[str] = []
     for file in parse_patch(patch):
         reason = path_reason(file.path, owned)
@@ -96,6 +96,11 @@ def check_patch(patch: str, *, existing: Collection[str] = ()) -> None:
     twice = [path for path, times in Counter(map(same_file_key, paths)).items() if times > 1]
     if twice:
         raise PatchRefusedError(twice[0], Reason.COLLISION, "the patch names it more than once")
+
+
+def _modules(existing: Collection[str]) -> frozenset[str]:
+    """The top-level names of Python modules; a folder of that name which holds no Python owns nothing."""
+    return top_names([path for path in existing if path.endswith(".py")])
 
 
 def _check_text(patch: str) -> None:

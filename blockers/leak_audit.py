@@ -8,7 +8,8 @@ Rules, each chosen to find every planted copy and to stay silent on real, clean 
   themselves by right, a leak only if the file is a copy: most of its runs, or of the changed file's, are the other's.
 - *One gold line* of 20 characters or more, *one gold name*: a leak in a text that is not Python source, if no Python
   source has it by right. In the statement a name that the start and the hidden tests lack is a leak, too.
-- *Hidden test file*: a leak where most of its lines (compiled: of its names) stand in one file.
+- *Hidden test file*: a leak where most runs of lines (compiled: most names) that it has, and the version that the
+  agent may see has not, stand in one file.
 
 The start state's own version of the files that the setup patch changes is what is read, not the tree's.
 """
@@ -67,7 +68,7 @@ def audit_leaks(
         *search.windows(),
         *search.lines(),
         *search.names(hidden_files),
-        *search.hidden(hidden_files),
+        *search.hidden(hidden_files, {path: read(path) for path in hidden_files}),
         *structural_findings(marks, indexes),
         *statement_findings(statement, marks, hidden_files, foreign_names),
     ]

@@ -3,12 +3,12 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from blockers.findings import Finding
-from blockers.leaks.index import MIN_LINE, WINDOW, LeakIndex, Place
-from blockers.leaks.marks import GoldMarks, import_path, runs
+from blockers.leaks.index import WINDOW, LeakIndex, Place, tells
+from blockers.leaks.marks import GoldMarks, Window, import_path, runs
 from blockers.leaks.places import stale_bytecode
 from blockers.leaks.texts import code_names, is_code, numbered
 from tasks.tree import Edits
@@ -25,9 +25,11 @@ MIN_NAME = 10
 COPY_SHARE = 0.6
 """Share of its lines from which one file counts as a copy of another."""
 
-MIN_SHARED = 5
-"""Fewest lines or names that make a file elsewhere a copy of a hidden test file; a smaller one is found where a file
-of its name is equal to it."""
+MIN_RUNS = 3
+"""Fewest runs of lines that make a file elsewhere a copy of what is new in a hidden test file."""
+
+MIN_NAMES = 5
+"""Fewest names that make a compiled file one."""
 
 _GENERATED = re.compile(r"(^|/)(\.\w*cache|__pycache__|build|dist|htmlcov|[^/]*\.egg-info)/")
 """Folders that tools fill from the code as it was: no name of the solution stands there by right."""
@@ -113,28 +115,36 @@ class LeakSearch:
             if not any(hit.root in (TREE, START) and is_code(hit.place.path) for hit in self._hits("names", name))
         )
 
-    def hidden(self, hidden_files: Edits) -> Iterator[Finding]:
-        """Hidden tests, or most of one, anywhere."""
+    def hidden(self, hidden_files: Edits, visible: Edits) -> Iterator[Finding]:
+        """Hidden tests, or most of what is new in one, anywhere.
+
+        Args:
+            visible: the same files as the start state has them; what the agent may see is not new.
+        """
         for path, content in hidden_files.items():
             if not content:
                 continue
-            lines = {line for _, line in numbered(content.decode(errors="replace")) if len(line) >= MIN_LINE}
-            names = {name for name in names_in({path: content}) if len(name) >= MIN_NAME}
-            seen = {hit.where for hit in self._most("lines", lines, compiled=False)}
-            seen |= {hit.where for hit in self._most("names", names, compiled=True)}
+            if content == visible.get(path):
+                yield Finding("hidden-test", f"{START}:{path}", None, "the hidden test file is in the start state")
+                continue
+            before = {path: visible.get(path)}
+            runs_of = {run for run in _windows(content) - _windows(before[path] or b"") if tells(run)}
+            names = {name for name in names_in({path: content}) - names_in(before) if len(name) >= MIN_NAME}
+            seen = {hit.where for hit in self._most("windows", runs_of, MIN_RUNS, compiled=False)}
+            seen |= {hit.where for hit in self._most("names", names, MIN_NAMES, compiled=True)}
             seen |= set(self._namesakes(path, numbered(content.decode(errors="replace"))))
             for where in sorted(seen):
                 yield Finding("hidden-test", where, None, f"holds most of the hidden test file {path}")
 
-    def _most(self, kind: str, wanted: set[str], *, compiled: bool) -> Iterator[Hit]:
+    def _most(self, kind: str, wanted: Collection[str | Window], least: int, *, compiled: bool) -> Iterator[Hit]:
         """Files that hold most of what is wanted."""
-        count: Counter[tuple[str, str]] = Counter()
-        hits: dict[tuple[str, str], Hit] = {}
+        count: Counter[str] = Counter()
+        hits: dict[str, Hit] = {}
         for text in wanted:
-            found = {(hit.root, hit.place.path): hit for hit in self._hits(kind, text)}
+            found = {hit.where: hit for hit in self._hits(kind, text)}
             count.update(found.keys())
             hits |= found
-        enough = max(MIN_SHARED, len(wanted) * COPY_SHARE)
+        enough = max(least, len(wanted) * COPY_SHARE)
         return (hits[key] for key, times in count.items() if times >= enough and hits[key].place.compiled is compiled)
 
     def _namesakes(self, path: str, lines: list[tuple[int, str]]) -> Iterator[str]:

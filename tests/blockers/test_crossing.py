@@ -123,6 +123,7 @@ def test_a_name_that_is_not_at_an_import_root_shadows_nothing(path: str) -> None
 def test_a_module_that_the_project_owns_shadows_nothing_anew() -> None:
     existing = ["src/_pytest/runner.py", "attr/__init__.py"]
     assert reasons({"src/_pytest/new.py": b"", "attr/__init__.py": b""}, existing=existing) == {}
+    assert reasons({"code/__init__.py": b""}, existing=["code/listing.txt"]) == {"code/__init__.py": Reason.SHADOWS}
     assert reasons({"src/json.py": b""}, existing=existing) == {"src/json.py": Reason.SHADOWS}
 
 

@@ -209,7 +209,14 @@ def test_a_statement_may_name_what_the_hidden_tests_import(mined: Project) -> No
 def test_hidden_tests_left_in_the_start_state_are_found(project: Project) -> None:
     write(project.tree / widgets.TEST_PATH, project.hidden_files[widgets.TEST_PATH] or b"")
     left = project._replace(setup_patch=_source_part(project.setup_patch))
-    assert ("hidden-test", f"tree:{widgets.TEST_PATH}") in {(found.vector, found.where) for found in audit(left)}
+    assert ("hidden-test", f"start:{widgets.TEST_PATH}") in {(found.vector, found.where) for found in audit(left)}
+
+
+def test_an_earlier_version_of_the_hidden_tests_may_be_seen(mined: Project) -> None:
+    seen = mined._replace(setup_patch="")
+    assert audit(seen) == []
+    write(mined.packages / "widgets/tests/test_core.py", widgets.TESTS_AFTER)
+    assert {finding.vector for finding in audit(seen)} == {"hidden-test"}
 
 
 def _source_part(patch: str) -> str:
