@@ -2,15 +2,19 @@
 
 A candidate that patches the runner, its reports or its assertions makes a test pass that must fail, or breaks one that
 must pass. Names, number, order, form and values are drawn anew for each run, so nothing in a candidate can be keyed on
-them. Some names are borrowed from the hidden tests: what rewrites reports by a test's bare name is caught too.
+them. Some names are borrowed from the hidden tests: what rewrites reports by a test's bare name is caught too. Given
+the hidden files, the sentinels stand inside one of them: what spares the files that it does not know is caught as well.
 
-Not covered: a candidate that touches only tests whose full id it guesses, or only failures that pass through its own
-package. See the threat model.
+Not covered: a candidate that touches only tests whose full id it guesses, that reads the tests' source and tells by it
+which of them are about the project, or that makes real comparisons come out true. See the threat model.
 """
 
 import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from blockers.sentinel_hosts import find_hosts, insert_tests
+from tasks.tree import Edits
 
 _WORDS = [
     "access",
@@ -112,27 +116,42 @@ class Sentinels(NamedTuple):
     """pytest ids that must each fail."""
 
 
-def make_sentinels(like: Sequence[str] = ()) -> Sentinels:
-    """Draw a sentinel module for one grading run: two or three tests of each kind, in random order.
+def make_sentinels(like: Sequence[str] = (), *, hidden_files: Edits | None = None) -> Sentinels:
+    """Draw the sentinels of one grading run: two or three tests of each kind, in random order.
 
     Args:
         like: ids of the hidden tests; some sentinels take bare names from them.
+        hidden_files: the hidden tests as the grader lays them. The sentinels then stand in one of the files that
+            ``like`` names, and ``path`` and ``content`` are that file's, sentinels added; where none will do, and
+            where None, they are a file of their own at the tree's root.
     """
-    path = f"test_{_name()}.py"
-    bare = {test.partition("[")[0].rpartition("::")[2] for test in like}
-    borrowed = sorted(name for name in bare if name.isidentifier() and name.startswith("test"))
-    names = _RANDOM.sample(borrowed, k=min(2, len(borrowed)))
+    hosts = find_hosts(like, hidden_files or {})
+    path, host = _RANDOM.choice(hosts) if hosts else (f"test_{_name()}.py", "")
+    tests = _draw(path, host, like)
+    sources = [f"def {test.name}():\n{_RANDOM.choice(_FORMS)(test.passes)}" for test in tests]
+    content = insert_tests(host, sources, _RANDOM) if host else "\n\n".join(sources)
+    ids = {passes: tuple(f"{path}::{test.name}" for test in tests if test.passes is passes) for passes in (True, False)}
+    return Sentinels(path, content.encode(), ids[True], ids[False])
+
+
+class _Test(NamedTuple):
+    name: str
+    passes: bool
+
+
+def _draw(path: str, host: str, like: Sequence[str]) -> list[_Test]:
+    bare = {test.partition("[")[0].rpartition("::")[2] for test in like if not test.startswith(f"{path}::")}
+    free = sorted(name for name in bare if name.isidentifier() and name.startswith("test") and name not in host)
+    names = _RANDOM.sample(free, k=min(2, len(free)))
     kinds = [True] * _RANDOM.randint(2, 3) + [False] * _RANDOM.randint(2, 3)
     while len(names) < len(kinds):
         name = f"test_{_name()}"
-        if name not in names:
+        if name not in names and name not in host:
             names.append(name)
     # Borrowed names come first and go to tests that must fail: turning a failure into a pass is what pays.
-    tests = list(zip(names, sorted(kinds), strict=True))
+    tests = [_Test(name, passes) for name, passes in zip(names, sorted(kinds), strict=True)]
     _RANDOM.shuffle(tests)
-    bodies = [f"def {name}():\n{_RANDOM.choice(_FORMS)(passes)}" for name, passes in tests]
-    ids = {passes: tuple(f"{path}::{name}" for name, kind in tests if kind is passes) for passes in (True, False)}
-    return Sentinels(path, ("import pytest\n\n\n" + "\n\n".join(bodies)).encode(), ids[True], ids[False])
+    return tests
 
 
 def _name() -> str:
@@ -167,7 +186,7 @@ def _membership(passes: bool) -> str:
 
 def _raises(passes: bool) -> str:
     number = _numbers()[0]
-    return f"    with pytest.raises(ValueError):\n        int('{'x' if passes else ''}{number}')\n"
+    return f"    import pytest\n\n    with pytest.raises(ValueError):\n        int('{'x' if passes else ''}{number}')\n"
 
 
 def _error(passes: bool) -> str:

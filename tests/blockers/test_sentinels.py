@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from blockers.sentinels import Sentinels, make_sentinels
 from tasks.paths import PathKind, path_kind
 
@@ -73,3 +75,57 @@ def test_names_borrowed_from_hidden_tests_must_fail() -> None:
 def test_names_that_are_no_identifiers_are_not_borrowed() -> None:
     module = make_sentinels(like=["README.rst::README.rst", "tests/x.yaml::case 1", "", "a.py::test_[x"])
     compile(module.content, module.path, "exec")
+
+
+HOST = b"""from collections import Counter
+
+
+def test_one():
+    assert Counter("aab")["a"] == 2
+
+
+class TestTwo:
+    def test_two(self):
+        assert not Counter()
+"""
+
+
+def test_sentinels_stand_among_the_hidden_tests(tmp_path: Path) -> None:
+    modules = []
+    for number in range(8):
+        path = f"test_hidden{number}.py"
+        modules.append(make_sentinels([f"{path}::test_one"], hidden_files={path: HOST, "test_other.py": HOST}))
+        assert modules[-1].path == path
+    expected = {name: "PASSED" for module in modules for name in module.must_pass}
+    expected |= {name: "FAILED" for module in modules for name in module.must_fail}
+    expected |= {f"{module.path}::{name}": "PASSED" for module in modules for name in ("test_one", "TestTwo::test_two")}
+    assert run(tmp_path, modules) == expected
+    assert len({module.content.index(b"def test_one") for module in modules} | {0}) > 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"def broken(:\n",
+        b"pytestmark = [1]\n\n\ndef test_one():\n    pass\n",
+        b"from x import *\n\n\ndef test_one():\n    pass\n",
+        b"from x import sorted\n\n\ndef test_one():\n    pass\n",
+        b"if True:\n    sum = max\n\n\ndef test_one():\n    pass\n",
+        b"def test_one():\r\n    pass\r\n",
+        b"# caf\xe9\ndef test_one():\n    pass\n",
+        b"x = 1\n",
+        b"",
+        None,
+    ],
+)
+def test_a_hidden_file_that_would_bend_them_is_not_used(content: bytes | None) -> None:
+    module = make_sentinels(["test_a.py::test_one"], hidden_files={"test_a.py": content})
+    assert module.path != "test_a.py"
+    compile(module.content, module.path, "exec")
+
+
+def test_a_module_that_counts_lines_keeps_its_own() -> None:
+    host = b"import inspect\n" + HOST
+    for _ in range(10):
+        module = make_sentinels(["test_a.py::test_one"], hidden_files={"test_a.py": host})
+        assert module.content.startswith(host)
