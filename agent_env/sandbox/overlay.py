@@ -5,10 +5,11 @@ with an ``opaque`` attribute (Linux, Documentation/filesystems/overlayfs.rst).
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from agent_env.sandbox.inroot import open_beneath
 from tasks.tree import Edits, list_files
@@ -42,13 +43,18 @@ def lay_edits(edits: Edits, layer: Path) -> None:
 
 def read_through(layers: Sequence[Path], path: str) -> bytes | None:
     """Content of a regular file as the merged layers show it, or None. The layers are the host's own and trusted."""
+    parts = path.split("/")
     for layer in reversed(layers):
-        for parent in reversed(PurePosixPath(path).parents[:-1]):
-            if _kind(layer / parent) not in (None, "folder"):
+        place = layer
+        for number, part in enumerate(parts, 1):
+            place = place / part
+            kind = _kind(place)
+            if kind is None:
+                break  # this layer says nothing about it; and a hostile path may go on for thousands of folders
+            if number == len(parts):
+                return place.read_bytes() if kind == "file" else None
+            if kind != "folder":
                 return None  # a whiteout or a file stands where the path needs a folder
-        found = _kind(layer / path)
-        if found is not None:
-            return (layer / path).read_bytes() if found == "file" else None
     return None
 
 
@@ -158,6 +164,8 @@ def _lower_files(layers: Sequence[Path], path: str) -> Iterator[str]:
 def _kind(path: Path) -> str | None:
     try:
         mode = path.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
     return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
