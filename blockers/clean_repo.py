@@ -1,7 +1,8 @@
 """The agent's repository: one root commit made from files, so that there is nothing else in it to find.
 
 The commit is a function of the files alone. The index carries size and modification time of the tree's files, so that
-the first ``git status`` in a sandbox reads no file it need not.
+the first ``git status`` in a sandbox reads no file it need not. Where the sandbox's user is not the owner of the files,
+git accepts the repository only with ``safe.directory = *`` in /etc/gitconfig: it cannot say that of itself.
 """
 
 import os
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from blockers.errors import GitError
 from blockers.git_audit import audit_git_dir
-from blockers.git_layout import BRANCH, IDENTITY, MESSAGE, SANDBOX_VARIABLES, run_git, write_skeleton
+from blockers.git_layout import BRANCH, IDENTITY, MESSAGE, run_git, write_skeleton
 from tasks.tree import Edits, list_files
 
-__all__ = ["SANDBOX_VARIABLES", "audit_git_dir", "make_git_dir"]
+__all__ = ["audit_git_dir", "make_git_dir"]
 
 
 def make_git_dir(tree: Path, edits: Edits, target: Path, *, untracked: Collection[str] = ()) -> str:

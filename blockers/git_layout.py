@@ -43,15 +43,6 @@ ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\n"
 
 _SETTINGS = ("core.protectNTFS=false", "core.logAllRefUpdates=false", "core.fsync=none", "core.compression=0")
 
-SANDBOX_VARIABLES: Mapping[str, str] = {
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "safe.directory",
-    "GIT_CONFIG_VALUE_0": "*",
-    "GIT_TERMINAL_PROMPT": "0",
-}
-"""What the shell of a sandbox needs so that git accepts a repository whose files belong to another user. git 2.38 or
-newer takes it from the environment; an older one needs the same setting in /etc/gitconfig."""
-
 
 def run_git(*arguments: str, variables: Mapping[str, str], stdin: bytes = b"") -> bytes:
     """Run git apart from the user's settings and return its standard output.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blockers.clean_repo import SANDBOX_VARIABLES, audit_git_dir, make_git_dir
+from blockers.clean_repo import audit_git_dir, make_git_dir
 from blockers.errors import GitError
 
 FILES = {
@@ -57,7 +57,12 @@ def work(tree: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def git(work: Path, *arguments: str, fails: bool = False, **options: object) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **SANDBOX_VARIABLES}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_SYSTEM": str(work.parent / "etc-gitconfig"),
+    }
+    (work.parent / "etc-gitconfig").write_text("[safe]\n\tdirectory = *\n")
     done = subprocess.run(
         ["git", *arguments],
         cwd=work,
