@@ -1,6 +1,6 @@
 """The states of a task as edits over its environment's tree."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
@@ -24,4 +24,20 @@ def gold_edits(task: Task, tree: Path) -> dict[str, bytes | None]:
 def graded_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | None]:
     """What is graded: the start state, the agent's files over it, the hidden tests over both."""
     start = start_edits(task, tree)
-    return {**start, **crossed, **apply_patch(task.test_patch, reader(tree, start))}
+    return _side_by_side({**start, **crossed, **apply_patch(task.test_patch, reader(tree, start))})
+
+
+def _side_by_side(edits: Edits) -> dict[str, bytes | None]:
+    """The edits that can lie in one tree: an agent may put a file where a folder was, or a folder where a file was.
+
+    A folder that holds something wins over a file of its name, and a file over deletions below it. Without this such
+    an attempt would fail the machine, and so go unscored.
+    """
+    folders = {parent for path, content in edits.items() if content is not None for parent in _parents(path)}
+    standing = {path: content for path, content in edits.items() if path not in folders}
+    files = {path for path, content in standing.items() if content is not None}
+    return {path: content for path, content in standing.items() if content is not None or not files & _parents(path)}
+
+
+def _parents(path: str) -> set[str]:
+    return {parent.as_posix() for parent in PurePosixPath(path).parents}

@@ -285,6 +285,10 @@ class TestGraded:
         "cheat",
         [
             "mkdir -p tests; echo 'def test_total(): pass' > tests/test_hidden.py",
+            "rm -rf tiny tests; echo x > tiny; echo x > tests",
+            "rm tiny/counting.py; mkdir -p tiny/counting.py/a; echo x > tiny/counting.py/a/b.py",
+            "python3 -c \"import os\nfor i in range(2500): os.mkdir('d'); os.chdir('d')\"",
+            "ln -s / tiny/link; mkfifo tiny/pipe.py; chmod 000 tiny/words.py; touch tiny/$'\\xff\\n'.py",
             "git commit -qam x; git checkout -qb other; rm -rf tiny",
         ],
     )
