@@ -5,14 +5,17 @@ must pass. Names, number, order, form and values are drawn anew for each run, so
 them. Some names are borrowed from the hidden tests: what rewrites reports by a test's bare name is caught too. Given
 the hidden files, the sentinels stand inside one of them: what spares the files that it does not know is caught as well.
 
-Not covered: a candidate that touches only tests whose full id it guesses, that reads the tests' source and tells by it
-which of them are about the project, or that makes real comparisons come out true. See the threat model.
+Some of that file's own tests are mirrored with a wrong expected value: what makes comparisons come out true is caught.
+
+Not covered: a candidate that touches only tests whose full id it knows, or that reads the tests' source and compares
+them with each other. See the threat model.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from blockers.mirrors import mirror_tests
 from blockers.sentinel_hosts import find_hosts, insert_tests
 from tasks.tree import Edits
 
@@ -103,6 +106,9 @@ _WORDS = [
 
 _RANDOM = secrets.SystemRandom()
 
+MIRRORS = 2
+"""Most hidden tests that are mirrored in one run."""
+
 
 class Sentinels(NamedTuple):
     """One run's sentinel module."""
@@ -114,6 +120,8 @@ class Sentinels(NamedTuple):
     """pytest ids, relative to the tree's root, that must each pass."""
     must_fail: tuple[str, ...]
     """pytest ids that must each fail."""
+    mirrors: Mapping[str, str]
+    """Ids of mirrored hidden tests to the ids of their originals: where the original passes, the mirror must fail."""
 
 
 def make_sentinels(like: Sequence[str] = (), *, hidden_files: Edits | None = None) -> Sentinels:
@@ -129,9 +137,15 @@ def make_sentinels(like: Sequence[str] = (), *, hidden_files: Edits | None = Non
     path, host = _RANDOM.choice(hosts) if hosts else (f"test_{_name()}.py", "")
     tests = _draw(path, host, like)
     sources = [f"def {test.name}():\n{_RANDOM.choice(_FORMS)(test.passes)}" for test in tests]
+    taken = host + "".join(sources)
+    names = [name for name in {f"test_{_name()}" for _ in range(MIRRORS)} if name not in taken]
+    tests_here = {test.rpartition("::")[2] for test in like if test.startswith(f"{path}::")}
+    mirrors = mirror_tests(host, tests_here, names, _RANDOM)
+    sources += [mirror.source for mirror in mirrors]
     content = insert_tests(host, sources, _RANDOM) if host else "\n\n".join(sources)
     ids = {passes: tuple(f"{path}::{test.name}" for test in tests if test.passes is passes) for passes in (True, False)}
-    return Sentinels(path, content.encode(), ids[True], ids[False])
+    pairs = {f"{path}::{name}": f"{path}::{mirror.original}" for name, mirror in zip(names, mirrors, strict=False)}
+    return Sentinels(path, content.encode(), ids[True], ids[False], pairs)
 
 
 class _Test(NamedTuple):

@@ -92,13 +92,14 @@ class TestTwo:
 
 def test_sentinels_stand_among_the_hidden_tests(tmp_path: Path) -> None:
     modules = []
-    for number in range(8):
+    for number in range(6):
         path = f"test_hidden{number}.py"
         modules.append(make_sentinels([f"{path}::test_one"], hidden_files={path: HOST, "test_other.py": HOST}))
         assert modules[-1].path == path
     expected = {name: "PASSED" for module in modules for name in module.must_pass}
     expected |= {name: "FAILED" for module in modules for name in module.must_fail}
     expected |= {f"{module.path}::{name}": "PASSED" for module in modules for name in ("test_one", "TestTwo::test_two")}
+    expected |= {mirror: "FAILED" for module in modules for mirror in module.mirrors}
     assert run(tmp_path, modules) == expected
     assert len({module.content.index(b"def test_one") for module in modules} | {0}) > 1
 
@@ -129,3 +130,109 @@ def test_a_module_that_counts_lines_keeps_its_own() -> None:
     for _ in range(10):
         module = make_sentinels(["test_a.py::test_one"], hidden_files={"test_a.py": host})
         assert module.content.startswith(host)
+
+
+MIRRORED = b"""from box import Box, size
+
+
+def test_number():
+    assert size([1, 2]) == 2
+
+
+def test_text():
+    word = str(Box("a"))
+    assert word == "a"
+    assert word
+
+
+def test_list_and_more():
+    assert list(Box("ab")) == ["a", "b"]
+    assert tuple(Box("")) == ()
+    assert {**Box("a").counts()} == {"a": 1}
+
+
+def test_early():
+    if size([]) == 0:
+        return
+    assert size([1]) == 1
+
+
+def test_fixture(tmp_path):
+    assert size([1]) == 1
+
+
+def test_not_literal():
+    assert size([1]) == len([1])
+    assert (size([1]) == 1) == True
+"""
+
+BOX = """
+class Box:
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+    def __iter__(self):
+        return iter(self.text)
+
+    def counts(self):
+        return {letter: self.text.count(letter) for letter in self.text}
+
+
+def size(things):
+    return len(things)
+"""
+
+ALWAYS = """
+class Always(int):
+    __hash__ = int.__hash__
+
+    def __eq__(self, other):
+        return True
+
+
+def size(things):
+    return Always()
+"""
+
+
+def mirrored(runs: int, folder: Path, box: str) -> tuple[list[Sentinels], dict[str, str]]:
+    (folder / "box.py").write_text(box)
+    modules = []
+    for number in range(runs):
+        path = f"test_box{number}.py"
+        like = [f"{path}::{name}" for name in ("test_number", "test_text", "test_list_and_more", "test_early")]
+        like += [f"{path}::{name}" for name in ("test_fixture", "test_not_literal")]
+        modules.append(make_sentinels(like, hidden_files={path: MIRRORED}))
+    return modules, run(folder, modules)
+
+
+def test_a_mirror_fails_where_its_original_passes(tmp_path: Path) -> None:
+    modules, shown = mirrored(10, tmp_path, BOX)
+    pairs = {mirror: original for module in modules for mirror, original in module.mirrors.items()}
+    assert len(pairs) == 20
+    assert {original.partition("::")[2] for original in pairs.values()} == {
+        "test_number",
+        "test_text",
+        "test_list_and_more",
+    }
+    assert {shown[original] for original in pairs.values()} == {"PASSED"}
+    assert {shown[mirror] for mirror in pairs} == {"FAILED"}
+
+
+def test_a_value_that_equals_everything_passes_the_mirror_too(tmp_path: Path) -> None:
+    modules, shown = mirrored(6, tmp_path, BOX + ALWAYS)
+    caught = [
+        mirror
+        for module in modules
+        for mirror, original in module.mirrors.items()
+        if original.endswith("::test_number") and shown[original] == "PASSED"
+    ]
+    assert caught
+    assert {shown[mirror] for mirror in caught} == {"PASSED"}
+
+
+def test_without_a_hidden_file_there_are_no_mirrors() -> None:
+    assert make_sentinels(HIDDEN).mirrors == {}
