@@ -17,7 +17,7 @@ from env_builder.behaviour.excerpt import SourceModule
 from env_builder.behaviour.origin import module_name, project_packages
 from env_builder.behaviour.report import Report, read_report
 from env_builder.behaviour.wording import Item, absent_item, errors_item, item_of, title_of
-from env_builder.statement_leaks import hidden_names, statement_leaks
+from env_builder.statement_leaks import hidden_ids, hidden_names, statement_leaks
 from tasks.task import Statement
 from tasks.tree import Edits
 
@@ -33,8 +33,6 @@ LONGEST_EXAMPLE = 1600
 LONG_EXAMPLE = 700
 """Characters from which on an example is shown only where there is no shorter one."""
 
-_TEST_NAME = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+([Tt]est\w+)", re.MULTILINE)
-
 
 class _Scene(NamedTuple):
     """What all failures of one task share."""
@@ -48,12 +46,16 @@ class _Scene(NamedTuple):
     secret: list[str]
     """Test ids that must not be named."""
 
+    gold_patch: str
+
     def gives_away(self, *texts: str) -> bool:
-        """Whether texts name a hidden test."""
-        return bool(statement_leaks("\n".join(texts), self.secret, ""))
+        """Whether texts name a hidden test or quote the solution."""
+        return bool(statement_leaks("\n".join(texts), self.secret, self.gold_patch))
 
 
-def write_statement(failures: Sequence[TestOutcome], *, target_paths: Sequence[str], hidden_files: Edits) -> Statement:
+def write_statement(
+    failures: Sequence[TestOutcome], *, target_paths: Sequence[str], hidden_files: Edits, gold_patch: str = ""
+) -> Statement:
     """A statement from what the failing tests showed.
 
     Args:
@@ -61,12 +63,14 @@ def write_statement(failures: Sequence[TestOutcome], *, target_paths: Sequence[s
         target_paths: the files that the solution changes; used to tell the project's functions from others, and
             which of several functions in a failing call is meant.
         hidden_files: the test files, path to content.
+        gold_patch: the solution: only looked at to leave out examples that it quotes (in a docstring, say).
     """
     scene = _Scene(
         project_packages(target_paths),
         frozenset(module_name(path) for path in target_paths),
         dict(_parsed(hidden_files)),
-        _secret_ids(failures, hidden_files),
+        [*(failure.id for failure in failures), *hidden_ids(hidden_files)],
+        gold_patch,
     )
     reports = [(failure, read_report(failure.detail)) for failure in failures[:MOST_FAILURES]]
     items = _absent_items(reports, scene) or _failing_items(reports, scene)
@@ -211,12 +215,3 @@ def _parsed(hidden_files: Edits) -> Iterable[tuple[str, SourceModule]]:
                 yield path, SourceModule(path, content)
             except (SyntaxError, ValueError):
                 continue
-
-
-def _secret_ids(failures: Sequence[TestOutcome], hidden_files: Edits) -> list[str]:
-    """Ids of the failures, and one for each file and test of the hidden files."""
-    ids = [failure.id for failure in failures]
-    for path, content in hidden_files.items():
-        ids.append(path)
-        ids += [f"{path}::{name}" for name in _TEST_NAME.findall((content or b"").decode(errors="replace"))]
-    return ids

@@ -3,8 +3,13 @@
 import re
 from collections.abc import Iterable
 
+from tasks.tree import Edits
+
 SHORTEST_LINE = 12
 """Characters of a line of the solution that is distinctive; shorter ones (``return x``) are everywhere."""
+
+_TEST_NAME = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+([Tt]est\w+)", re.MULTILINE)
+_PROMPT = re.compile(r"^(>>>|\.\.\.) ?")
 
 _COMMON_NAMES = frozenset({"test", "tests", "Test", "conftest.py", "__init__.py"})
 
@@ -20,8 +25,19 @@ def statement_leaks(text: str, test_ids: Iterable[str], gold_patch: str) -> list
     """
     found = [f"names the hidden test {name!r}" for name in sorted(hidden_names(test_ids)) if _holds_word(text, name)]
     plain = _squeezed(text)
-    found += [f"quotes a line of the solution: {line!r}" for line in distinctive_lines(gold_patch) if line in plain]
+    found += [
+        f"quotes a line of the solution: {line!r}" for line in distinctive_lines(gold_patch) if _squeezed(line) in plain
+    ]
     return found
+
+
+def hidden_ids(hidden_files: Edits) -> list[str]:
+    """Ids for hidden test files and for the test functions and classes in them."""
+    ids = []
+    for path, content in hidden_files.items():
+        ids.append(path)
+        ids += [f"{path}::{name}" for name in _TEST_NAME.findall((content or b"").decode(errors="replace"))]
+    return ids
 
 
 def hidden_names(test_ids: Iterable[str]) -> set[str]:
@@ -34,22 +50,25 @@ def hidden_names(test_ids: Iterable[str]) -> set[str]:
 
 
 def distinctive_lines(gold_patch: str) -> list[str]:
-    """Lines that only the solution has, blanks squeezed, long enough to be told from others."""
+    """Lines that only the solution has and that are long enough to be told from others."""
     added: list[str] = []
     known: set[str] = set()
     for line in gold_patch.splitlines():
         if line.startswith("+") and not line.startswith("+++ "):
-            added.append(_squeezed(line[1:]))
+            added.append(line[1:].strip())
         elif line.startswith((" ", "-")) and not line.startswith("--- "):
-            known.add(_squeezed(line[1:]))
+            known.add(line[1:].strip())
     return [line for line in dict.fromkeys(added) if len(line) >= SHORTEST_LINE and line not in known]
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(text.split())
+    """A text without blanks and without the prompts of examples."""
+    return "".join("".join(_PROMPT.sub("", line.strip()).split()) for line in text.splitlines())
 
 
 def _holds_word(text: str, name: str) -> bool:
     """Whether a name stands in a text; that of a test also where more follows, as in its temporary folder's name."""
+    if name not in text:
+        return False
     end = "" if name.startswith("test_") and not name.endswith(".py") else r"(?!\w)"
     return re.search(rf"(?<!\w){re.escape(name)}{end}", text) is not None
