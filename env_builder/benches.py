@@ -8,6 +8,7 @@ from agent_env.store import Build, EnvironmentStore
 from blockers.leak_audit import LeakIndex, audit_leaks
 from env_builder.environment import SUITE_SECONDS, find_environment
 from env_builder.errors import UnusableRepoError
+from env_builder.llm import LLMWriter
 from env_builder.request import RepoRequest
 from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
@@ -22,15 +23,14 @@ LEAST_SECONDS = 30.0
 SLACK = 8.0
 """A run may take this many times as long as the run on the untouched tree: a machine under load, or more failures."""
 
-Writer = Callable[[Draft], Statement]
-
 
 class Benches:
     """One bench for each environment; safe to use from several threads.
 
     Args:
         record: is told of each attempt to build an environment, in whatever thread that takes place.
-        rewrite: makes a better statement out of the template's, or None to keep that.
+        suite_seconds: longest run of a suite.
+        writer: makes a better statement out of the template's; None keeps that.
     """
 
     def __init__(
@@ -38,12 +38,15 @@ class Benches:
         store: EnvironmentStore,
         backend: SandboxBackend,
         record: Callable[[EnvironmentEntry], None],
-        rewrite: Callable[[Statement, Draft], Statement] | None = None,
+        *,
+        suite_seconds: float = SUITE_SECONDS,
+        writer: LLMWriter | None = None,
     ) -> None:
         self._store = store
         self._backend = backend
         self._record = record
-        self._rewrite = rewrite
+        self._suite_seconds = suite_seconds
+        self._writer = writer
         self._lock = threading.Lock()
         self._commit_locks: dict[tuple[str, str], threading.Lock] = {}
         self._made: dict[tuple[str, str], Bench | UnusableRepoError] = {}
@@ -70,21 +73,31 @@ class Benches:
         return found
 
     def _make(self, snapshot: RepoSnapshot, request: RepoRequest) -> Bench:
-        tested = find_environment(snapshot, request, store=self._store, backend=self._backend, record=self._record)
+        tested = find_environment(
+            snapshot,
+            request,
+            store=self._store,
+            backend=self._backend,
+            record=self._record,
+            suite_seconds=self._suite_seconds,
+        )
         return Bench(
             build=tested.build,
             backend=self._backend,
             baseline=frozenset(tested.baseline.passed()),
-            timeout=min(SUITE_SECONDS, max(LEAST_SECONDS, SLACK * tested.baseline.seconds)),
+            timeout=min(self._suite_seconds, max(LEAST_SECONDS, SLACK * tested.baseline.seconds)),
             write=self._write,
             audit=_auditor(tested.build),
         )
 
     def _write(self, draft: Draft) -> Statement:
+        gold, hidden = draft.patches.gold, draft.patches.hidden
         statement = write_statement(
-            draft.failures, target_paths=patched_paths(draft.patches.gold), hidden_files=draft.patches.hidden
+            draft.failures, target_paths=patched_paths(gold), hidden_files=hidden, gold_patch=gold
         )
-        return self._rewrite(statement, draft) if self._rewrite else statement
+        if self._writer is None:
+            return statement
+        return self._writer.write(statement, gold_patch=gold, hidden_files=hidden, failures=draft.failures)
 
 
 def _auditor(build: Build) -> Callable[[Draft, Statement], Sequence[str]]:

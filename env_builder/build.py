@@ -6,7 +6,7 @@ depends on the inputs, the seed and the versions alone.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,17 +17,18 @@ from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import EnvironmentStore
 from env_builder.benches import Benches
 from env_builder.cut import Cut
+from env_builder.environment import SUITE_SECONDS
 from env_builder.errors import BuildInterruptedError, NothingBuiltError
 from env_builder.fanout import fan_out
 from env_builder.keeper import Keeper
+from env_builder.llm import LLMWriter
 from env_builder.plan import FAMILIES, Planned, check_strategies
 from env_builder.preparation import Faults, fetch, list_candidates, try_environments
 from env_builder.progress import Progress, Silent
 from env_builder.request import RepoRequest
+from env_builder.stoppable import StoppableBackend
 from env_builder.trial import raise_if_full, run_trial
-from env_builder.validation import Draft
 from tasks.errors import InfraError
-from tasks.task import Statement
 
 LIMIT_PER_REPO = 60
 """Candidates tried of each repository and family."""
@@ -67,8 +68,10 @@ class BuildOptions:
     """Tasks to keep, by the order of their candidates; None keeps all."""
     workers: int = 2
     """Candidates validated at once."""
-    rewrite: Callable[[Statement, Draft], Statement] | None = None
-    """Makes a problem statement out of the template's; None keeps that."""
+    suite_seconds: float = SUITE_SECONDS
+    """Longest run of a whole suite; one that takes longer counts as hanging."""
+    writer: LLMWriter | None = None
+    """Makes better problem statements out of the template's; None keeps those."""
 
 
 def build_pool(
@@ -90,7 +93,7 @@ def build_pool(
     check_strategies(options.strategies)
     try:
         with ExitStack() as resources:
-            return _Build(requests, out, backend, options, progress, resources).run()
+            return _Build(requests, out, StoppableBackend(backend), options, progress, resources).run()
     except KeyboardInterrupt as interrupt:
         raise BuildInterruptedError(
             f"stopped. What was settled is kept in {out}; the same command goes on from there"
@@ -107,7 +110,7 @@ class _Build:
         self,
         requests: Sequence[RepoRequest],
         out: Path,
-        backend: SandboxBackend,
+        backend: StoppableBackend,
         options: BuildOptions,
         progress: Progress,
         resources: ExitStack,
@@ -124,9 +127,22 @@ class _Build:
     def run(self) -> BuildReport:
         fetched = fetch(self._requests, self._faults, self._progress, self._resources)
         keeper = self._resources.enter_context(Keeper(self._out, Cut(self._options.max_tasks)))
-        benches = Benches(EnvironmentStore(self._backend), self._backend, keeper.attempts.put, self._options.rewrite)
+        benches = Benches(
+            EnvironmentStore(self._backend),
+            self._backend,
+            keeper.attempts.put,
+            suite_seconds=self._options.suite_seconds,
+            writer=self._options.writer,
+        )
         try:
-            usable = try_environments(fetched, benches, self._faults, self._progress, workers=self._options.workers)
+            usable = try_environments(
+                fetched,
+                benches,
+                self._faults,
+                self._progress,
+                workers=self._options.workers,
+                give_up=self._backend.give_up,
+            )
         except NothingBuiltError:
             keeper.abandon()
             raise
@@ -156,7 +172,12 @@ class _Build:
         wanted = takewhile(lambda _: not keeper.cut.is_full, open_ones)
         failures = 0
         try:
-            for planned, trial in fan_out(wanted, partial(run_trial, benches=benches), workers=self._options.workers):
+            for planned, trial in fan_out(
+                wanted,
+                partial(run_trial, benches=benches),
+                workers=self._options.workers,
+                give_up=self._backend.give_up,
+            ):
                 keeper.keep(planned, trial)
                 self._progress.advanced(STAGE, f"{len(keeper.cut.certified)} certified")
                 failures = failures + 1 if trial.entry.outcome == "failed" else 0

@@ -8,18 +8,24 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def fan_out(items: Iterator[Item], work: Callable[[Item], Result], *, workers: int) -> Iterator[tuple[Item, Result]]:
+def fan_out(
+    items: Iterator[Item], work: Callable[[Item], Result], *, workers: int, give_up: Callable[[], None]
+) -> Iterator[tuple[Item, Result]]:
     """Yield each item with its result as they come, in no order.
 
-    An item is taken only when a worker is free, so ``items`` may decide late to end. When the consumer stops early, or
-    ``work`` raises, no further item is begun and those begun are waited for.
+    An item is taken only when a worker is free, so ``items`` may decide late to end. When the consumer stops early, is
+    interrupted, or ``work`` raises, ``give_up`` is called, which should make what runs end soon, and that is waited for.
     """
     running: dict[Future[Result], Item] = {}
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="repodojo") as executor:
-        while True:
-            while len(running) < workers and (item := next(items, None)) is not None:
-                running[executor.submit(work, item)] = item
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+        try:
+            while True:
+                while len(running) < workers and (item := next(items, None)) is not None:
+                    running[executor.submit(work, item)] = item
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+        except BaseException:
+            give_up()
+            raise

@@ -3,7 +3,7 @@
 A repository that cannot be used does not stop the others; it is remembered with its cause.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -54,7 +54,13 @@ def fetch(requests: Sequence[RepoRequest], faults: Faults, progress: Progress, r
 
 
 def try_environments(
-    fetched: Sequence[Fetched], benches: Benches, faults: Faults, progress: Progress, *, workers: int
+    fetched: Sequence[Fetched],
+    benches: Benches,
+    faults: Faults,
+    progress: Progress,
+    *,
+    workers: int,
+    give_up: Callable[[], None],
 ) -> list[Fetched]:
     """Those repositories whose newest state installs and passes its tests.
 
@@ -72,7 +78,7 @@ def try_environments(
         return None
 
     try:
-        for item, fault in fan_out(iter(fetched), attempt, workers=workers):
+        for item, fault in fan_out(iter(fetched), attempt, workers=workers, give_up=give_up):
             if fault is not None:
                 faults[item.request.name] = fault
             progress.advanced(stage, item.request.name)

@@ -307,3 +307,15 @@ def _is_text(content: bytes) -> bool:
 def _close_all() -> None:
     for sandbox in list(_live):
         sandbox.close()
+
+
+def kill_running() -> None:
+    """Kill the processes of every sandbox of this process, from any thread: commands that are running return at once.
+
+    For a work that is being given up; who owns a sandbox still closes it.
+    """
+    for sandbox in list(_live):
+        first = sandbox._first
+        if first is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile by its owner
+                first.kill()
