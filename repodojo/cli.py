@@ -21,7 +21,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="repodojo",
-    help="Build certified software-engineering tasks from repositories, step them in a sandbox, train a policy on them.",
+    help="Build certified coding tasks from repositories, step them in a sandbox, train a policy on them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -8,11 +8,35 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Advance(Protocol):
+    """How far a stage is; ``rl_trainer.progress.Progress`` is one."""
+
+    @property
+    def stage(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """Steps done."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Steps in all."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What the last step gave."""
+        ...
 
 
 class Console:
@@ -87,6 +111,25 @@ class StageBars:
         self._bars.stop_task(task.id)
         if self._plain:
             self._errors.print(f"{_escape(stage)}: {task.completed:g} done in {task.elapsed or 0:.1f} s")
+
+
+class Follower:
+    """Shows work that tells how much of a stage is done, rather than each step of it."""
+
+    def __init__(self, bars: StageBars) -> None:
+        self._bars = bars
+        self._done: dict[str, int] = {}
+
+    def __call__(self, progress: Advance) -> None:
+        """Show one advance."""
+        if progress.stage not in self._done:
+            self._bars.started(progress.stage, progress.total)
+            self._done[progress.stage] = 0
+        for _ in range(progress.done - self._done[progress.stage]):
+            self._bars.advanced(progress.stage, progress.note)
+        self._done[progress.stage] = progress.done
+        if progress.done >= progress.total:
+            self._bars.finished(progress.stage)
 
 
 def _escape(text: str) -> str:

@@ -24,7 +24,7 @@ def list_tasks(
     """List the tasks of a pool."""
     console = Console(as_json=as_json)
     opened = Pool(path)
-    tasks = opened.tasks(_split(split))
+    tasks = opened.tasks(as_split(split))
     table = Table("task", "split", "fail→pass", "pass→pass", "difficulty", box=None)
     for task in tasks:
         measured = "" if task.difficulty is None else f"{task.difficulty:.2f}"
@@ -74,7 +74,8 @@ def strategy_table(tasks: list[Task]) -> Table:
     return table
 
 
-def _split(text: str) -> Split:
+def as_split(text: str) -> Split:
+    """A split by its name; a bad one is a usage error."""
     if text in ("all", "train", "test"):
         return text  # type: ignore[return-value]
     raise typer.BadParameter(f"got {text!r}; expected all, train or test", param_hint="--split")
