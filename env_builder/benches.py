@@ -8,7 +8,6 @@ from agent_env.store import Build, EnvironmentStore
 from blockers.leak_audit import LeakIndex, audit_leaks
 from env_builder.environment import SUITE_SECONDS, find_environment
 from env_builder.errors import UnusableRepoError
-from env_builder.llm import LLMWriter
 from env_builder.request import RepoRequest
 from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
@@ -23,6 +22,9 @@ LEAST_SECONDS = 30.0
 SLACK = 8.0
 """A run may take this many times as long as the run on the untouched tree: a machine under load, or more failures."""
 
+Rewriter = Callable[[Statement, Draft], Statement]
+"""Makes a better problem statement out of the template's. Raises ``StatementRefusedError`` where it cannot."""
+
 
 class Benches:
     """One bench for each environment; safe to use from several threads.
@@ -30,7 +32,7 @@ class Benches:
     Args:
         record: is told of each attempt to build an environment, in whatever thread that takes place.
         suite_seconds: longest run of a suite.
-        writer: makes a better statement out of the template's; None keeps that.
+        rewrite: makes a better statement out of the template's; None keeps that.
     """
 
     def __init__(
@@ -40,13 +42,13 @@ class Benches:
         record: Callable[[EnvironmentEntry], None],
         *,
         suite_seconds: float = SUITE_SECONDS,
-        writer: LLMWriter | None = None,
+        rewrite: Rewriter | None = None,
     ) -> None:
         self._store = store
         self._backend = backend
         self._record = record
         self._suite_seconds = suite_seconds
-        self._writer = writer
+        self._rewrite = rewrite
         self._lock = threading.Lock()
         self._commit_locks: dict[tuple[str, str], threading.Lock] = {}
         self._made: dict[tuple[str, str], Bench | UnusableRepoError] = {}
@@ -95,9 +97,7 @@ class Benches:
         statement = write_statement(
             draft.failures, target_paths=patched_paths(gold), hidden_files=hidden, gold_patch=gold
         )
-        if self._writer is None:
-            return statement
-        return self._writer.write(statement, gold_patch=gold, hidden_files=hidden, failures=draft.failures)
+        return self._rewrite(statement, draft) if self._rewrite else statement
 
 
 def _auditor(build: Build) -> Callable[[Draft, Statement], Sequence[str]]:

@@ -15,13 +15,12 @@ from pathlib import Path
 
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import EnvironmentStore
-from env_builder.benches import Benches
+from env_builder.benches import Benches, Rewriter
 from env_builder.cut import Cut
 from env_builder.environment import SUITE_SECONDS
 from env_builder.errors import BuildInterruptedError, NothingBuiltError
 from env_builder.fanout import fan_out
 from env_builder.keeper import Keeper
-from env_builder.llm import LLMWriter
 from env_builder.plan import FAMILIES, Planned, check_strategies
 from env_builder.preparation import Faults, fetch, list_candidates, try_environments
 from env_builder.progress import Progress, Silent
@@ -70,7 +69,7 @@ class BuildOptions:
     """Candidates validated at once."""
     suite_seconds: float = SUITE_SECONDS
     """Longest run of a whole suite; one that takes longer counts as hanging."""
-    writer: LLMWriter | None = None
+    rewrite: Rewriter | None = None
     """Makes better problem statements out of the template's; None keeps those."""
 
 
@@ -132,7 +131,7 @@ class _Build:
             self._backend,
             keeper.attempts.put,
             suite_seconds=self._options.suite_seconds,
-            writer=self._options.writer,
+            rewrite=self._options.rewrite,
         )
         try:
             usable = try_environments(

@@ -14,7 +14,7 @@ def fan_out(
     """Yield each item with its result as they come, in no order.
 
     An item is taken only when a worker is free, so ``items`` may decide late to end. When the consumer stops early, is
-    interrupted, or ``work`` raises, ``give_up`` is called, which should make what runs end soon, and that is waited for.
+    interrupted, or ``work`` raises, ``give_up`` is called: it should make what runs end soon, which is waited for.
     """
     running: dict[Future[Result], Item] = {}
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="repodojo") as executor:
