@@ -16,38 +16,12 @@ MAX_NAME_BYTES = 255
 
 TEST_TOOLS = frozenset(
     [
-        "_distutils_hack",
-        "_hypothesis_pytestplugin",
-        "_pytest",
-        "attr",
-        "attrs",
-        "coverage",
-        "exceptiongroup",
-        "execnet",
-        "hypothesis",
-        "iniconfig",
-        "mock",
-        "packaging",
-        "pip",
-        "pkg_resources",
-        "pluggy",
-        "py",
-        "pygments",
-        "pytest",
-        "pytest_asyncio",
-        "pytest_cov",
-        "pytest_mock",
-        "setuptools",
-        "six",
-        "sitecustomize",
-        "tomli",
-        "typing_extensions",
-        "usercustomize",
-        "uv",
-        "wheel",
-        "xdist",
+        "_distutils_hack", "_hypothesis_pytestplugin", "_pytest", "attr", "attrs", "coverage", "exceptiongroup",
+        "execnet", "hypothesis", "iniconfig", "mock", "packaging", "pip", "pkg_resources", "pluggy", "py", "pygments",
+        "pytest", "pytest_asyncio", "pytest_cov", "pytest_mock", "setuptools", "six", "sitecustomize", "tomli",
+        "typing_extensions", "usercustomize", "uv", "wheel", "xdist",
     ]
-)
+)  # fmt: skip
 """Top-level modules of the test runner and of what it imports, with those that Python imports by itself at start."""
 
 IMPORT_ROOTS = ("", "src", "lib", "python")
