@@ -65,16 +65,17 @@ def project_packages(paths: Iterable[str]) -> frozenset[str]:
     """Top-level packages that files of a repository belong to."""
     found = set()
     for path in paths:
-        parts = [part for part in PurePosixPath(path).with_suffix("").parts if part not in _SOURCE_ROOTS]
-        if parts and path.endswith(".py"):
-            found.add(parts[0])
+        if path.endswith(".py"):
+            found.add(module_name(path).partition(".")[0])
     return frozenset(found)
 
 
 def module_name(path: str) -> str:
     """The dotted name of a source file's module."""
-    parts = [part for part in PurePosixPath(path).with_suffix("").parts if part not in _SOURCE_ROOTS]
-    return ".".join(parts[:-1] if parts[-1:] == ["__init__"] else parts)
+    parts = PurePosixPath(path).with_suffix("").parts
+    if len(parts) > 1 and parts[0] in _SOURCE_ROOTS:
+        parts = parts[1:]
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
 def is_project(dotted: str, packages: frozenset[str]) -> bool:
