@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
+from env_builder.errors import BuildInterruptedError
 from repodojo.commands.base_image import base_image
 from repodojo.commands.build import build
 from repodojo.commands.demo import demo
@@ -16,6 +16,9 @@ from repodojo.commands.rollout import rollout
 from repodojo.commands.train import train
 from repodojo.console import Console
 from tasks.errors import BadInputError, RepoDojoError
+
+UsageError = typer.BadParameter.__mro__[1]
+"""What the parser raises; typer gives it no public name."""
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -39,18 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(as_json="--json" in arguments)
     try:
         code = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as end:
+    except typer.Exit as end:
         return end.exit_code
-    except click.ClickException as error:
-        console.error(error.format_message(), code=BAD_INPUT)
+    except UsageError as error:
+        console.error(f"{error}; `repodojo --help` lists what there is", code=BAD_INPUT)
         return BAD_INPUT
     except BadInputError as error:
         console.error(str(error), code=BAD_INPUT)
         return BAD_INPUT
+    except (BuildInterruptedError, KeyboardInterrupt, typer.Abort) as error:
+        message = str(error) or "interrupted; run the same command again to go on where it stopped"
+        console.error(message, code=INTERRUPTED)
+        return INTERRUPTED
     except (RepoDojoError, OSError) as error:
         console.error(str(error), code=FAILED)
         return FAILED
-    except (KeyboardInterrupt, click.Abort):
-        console.error("interrupted; run the same command again to go on where it stopped", code=INTERRUPTED)
-        return INTERRUPTED
     return int(code or 0)

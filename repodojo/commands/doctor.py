@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 
+from rich.markup import escape
 from rich.table import Table
 
 from agent_env.errors import BackendUnavailableError
@@ -34,7 +35,7 @@ def doctor(as_json: AsJson = False) -> int:
     table = Table("what", "state", "found, or how to mend it", box=None)
     colours = {"ok": "green", "weak": "yellow", "off": "dim", "broken": "red"}
     for what, state, found in checks:
-        table.add_row(what, f"[{colours[state]}]{state}[/]", found)
+        table.add_row(escape(what), f"[{colours[state]}]{state}[/]", escape(found))
     console.say(table)
     usable = any(what.startswith("sandbox ") and state == "ok" for what, state, _ in checks)
     console.say("Ready: `repodojo demo` runs the whole job." if usable else "No sandbox works here; see above.")
