@@ -10,7 +10,7 @@ from agent_env.grading.states import start_edits
 from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import remove_tree
 from agent_env.store import Build, lock
-from blockers.clean_repo import make_git_dir
+from blockers.clean_repo import audit_git_dir, make_git_dir
 from tasks.record import digest_json
 from tasks.task import Task
 from tasks.tree import list_files
@@ -34,7 +34,9 @@ def task_layer(build: Build, task: Task) -> Path:
         try:
             edits = start_edits(task, build.tree)
             lay_edits(edits, beside)
-            make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
+            commit = make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
+            findings = audit_git_dir(beside / ".git", commit)
+            assert not findings, findings
             beside.rename(folder)
         finally:
             remove_tree(beside)

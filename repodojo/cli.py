@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 import typer
+from typer.exceptions import TyperException
 
 from env_builder.errors import BuildInterruptedError
 from repodojo.commands.base_image import base_image
@@ -16,9 +17,6 @@ from repodojo.commands.rollout import rollout
 from repodojo.commands.train import train
 from repodojo.console import Console
 from tasks.errors import BadInputError, RepoDojoError
-
-UsageError = typer.BadParameter.__mro__[1]
-"""What the parser raises; typer gives it no public name."""
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -44,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
     except typer.Exit as end:
         return end.exit_code
-    except UsageError as error:
-        console.error(f"{error}; `repodojo --help` lists what there is", code=BAD_INPUT)
+    except TyperException as error:
+        console.error(f"{error.format_message()}; `repodojo --help` lists what there is", code=BAD_INPUT)
         return BAD_INPUT
     except BadInputError as error:
         console.error(str(error), code=BAD_INPUT)

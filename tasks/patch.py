@@ -13,7 +13,10 @@ from tasks.tree import Edits
 Reader = Callable[[str], bytes | None]
 """Content of a file by its relative POSIX path, or None where there is no such file."""
 
-_HEADER = re.compile(r"^diff --git a/(.+) b/(.+)$", re.MULTILINE)
+_HEADER = re.compile(r"^diff --git a/(.+) b/\1$", re.MULTILINE)
+"""A file of a diff; both names are the same, since renames are never made nor taken."""
+
+_ANY_HEADER = re.compile(r"^diff --git ", re.MULTILINE)
 
 _ONE_SIDED = re.compile(r"^diff --git [ab]/(.+) [ab]/\1$", re.MULTILINE)
 """A header of ``git diff --no-index a b``, which names one side twice for a new or deleted file."""
@@ -66,7 +69,7 @@ def make_patch(before: Edits, after: Edits) -> str:
 
 def patched_paths(patch: str) -> list[str]:
     """The paths that a git-style diff names, in its order."""
-    return list(dict.fromkeys(path for match in _HEADER.finditer(patch) for path in match.groups()))
+    return list(dict.fromkeys(match[1] for match in _HEADER.finditer(patch)))
 
 
 def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
@@ -82,8 +85,8 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
     if not patch.strip():
         return {}
     paths = patched_paths(patch)
-    if not paths:
-        raise PatchError("expected a git-style diff with 'diff --git a/PATH b/PATH' headers, got none")
+    if not paths or len(_ANY_HEADER.findall(patch)) != len(_HEADER.findall(patch)):
+        raise PatchError("expected a git-style diff whose headers are all 'diff --git a/PATH b/PATH', one path twice")
     for path in paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise PatchError(f"the diff names {path!r}, which is outside the tree")

@@ -27,7 +27,9 @@ CONFIG_NAMES = frozenset(
 )
 """Files that steer how tests are built, found or run, wherever they stand."""
 
-_TEST_FOLDER = re.compile(r"^(tests?|testing|_tests?|unit_?tests?)$", re.IGNORECASE)
+_TEST_FOLDER = re.compile(
+    r"^(tests?|testing|_tests?|unit_?tests?|test_?data|fixtures|cassettes|golden)$", re.IGNORECASE
+)
 _TEST_FILE = re.compile(r"^(test_.*|.*_test|tests?|conftest)\.py$")
 
 

@@ -2,7 +2,8 @@
 
 The agent's sandbox is stopped before this is called, and only source files cross. Trusted tests are laid over them,
 the run takes place in a fresh sandbox, exactly the expected tests must each pass, and sentinel tests with random names,
-some that must pass and some that must fail, show that the tests' process reported what happened.
+some that must pass and some that must fail, show that the tests' process reported what happened; they stand inside a
+hidden test file, and some are hidden tests with a wrong expected value (``blockers/sentinels.py``).
 """
 
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
 from blockers.crossing import LeftOut, crossing
 from blockers.sentinels import Sentinels, make_sentinels
+from tasks.patch import reader
 from tasks.task import Task
 from tasks.tree import Edits, list_files
 
@@ -52,14 +54,21 @@ def grade(
         SandboxError: the machine failed; there is no reward then.
     """
     crossed = crossing(changes, existing=list_files(build.tree))
-    sentinels = make_sentinels(like=task.fail_to_pass)
-    edits = {**graded_edits(task, build.tree, crossed.files), sentinels.path: sentinels.content}
+    edits = graded_edits(task, build.tree, crossed.files)
+    sentinels = make_sentinels(like=task.fail_to_pass, hidden_files=_hidden_files(task, build, edits))
+    edits[sentinels.path] = sentinels.content
     expected = [*task.fail_to_pass, *task.pass_to_pass]
-    ids = [*expected, *sentinels.must_pass, *sentinels.must_fail]
+    ids = [*expected, *sentinels.must_pass, *sentinels.must_fail, *sentinels.mirrors]
     run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout)
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run)
+
+
+def _hidden_files(task: Task, build: Build, edits: Edits) -> dict[str, bytes | None]:
+    """The files of the fail-to-pass tests, as they are laid."""
+    read = reader(build.tree, edits)
+    return {path: read(path) for path in dict.fromkeys(test.partition("::")[0] for test in task.fail_to_pass)}
 
 
 def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
@@ -68,8 +77,12 @@ def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
         return run.stopped.value if run.stopped is not StopCause.SHELL_DIED else "no_result"
     if run.error:
         return "no_result"
+    if sentinels.path in run.collect_errors:
+        return "tests_missing"  # the file that the sentinels share with hidden tests cannot be imported
     passed = run.passed()
     failed = {test_id for test_id, outcome in run.outcomes.items() if outcome.status is TestStatus.FAILED}
+    if not {mirror for mirror, original in sentinels.mirrors.items() if original in passed} <= failed:
+        return "sentinel"
     if not set(sentinels.must_pass) <= passed or not set(sentinels.must_fail) <= failed:
         return "sentinel"
     if expected - set(run.outcomes):

@@ -18,6 +18,8 @@ from tasks.paths import PathKind, path_kind
         ("test/__init__.py", PathKind.TEST),
         ("pkg/test_a.py", PathKind.TEST),
         ("pkg/a_test.py", PathKind.TEST),
+        ("pkg/testdata/expected.json", PathKind.TEST),
+        ("fixtures/a.yaml", PathKind.TEST),
         ("conftest.py", PathKind.TEST),
         ("pkg/conftest.py", PathKind.TEST),
         ("pyproject.toml", PathKind.CONFIG),
