@@ -8,6 +8,7 @@ so the host reads what changed without asking the container. The daemon must the
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ from agent_env.sandbox.residence import (
     residence_base,
 )
 from agent_env.sandbox.shell import Shell, driver_command
+
+_CONFLICT = 409
+"""The daemon's answer where something is in use, or somebody else is at it."""
+
+
+_MANY = 1 << 30
+"""More processes than a group can have seen killed."""
 
 
 class DockerSandbox(LocalSandbox):
@@ -60,7 +68,7 @@ class DockerSandbox(LocalSandbox):
                 self._create()
             parts = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             attached = self._api.attach_socket(self._container, parts)
-            transport = AttachTransport(attached._sock, attached)
+            transport = AttachTransport(attached._sock, attached._response)
             try:
                 self._api.start(self._container)
                 first = self._find_first()
@@ -78,13 +86,16 @@ class DockerSandbox(LocalSandbox):
         with _daemon_errors("remove a container"):
             if self._container:
                 _remove_container(self._api, self._container)
+                self._container = ""
             _remove_volume(self._api, self._name)
 
     def _kills_for_memory(self) -> int:
         try:
             return read_memory_kills(self._oom_file) if self._oom_file else 0
-        except OSError:
-            return 0  # the group went with the container
+        except OSError:  # the group went with the container: ask how that ended
+            with _daemon_errors("tell how a container ended"):
+                self._api.wait(self._container, condition="not-running")
+                return _MANY if self._api.inspect_container(self._container)["State"]["OOMKilled"] else 0
 
     def _failure(self, said: str) -> SandboxError:
         return SandboxError(f"a container of the image {self._image!r} gave no shell: {said or 'it said nothing'}")
@@ -261,21 +272,29 @@ def _bind(mount: Mount) -> Any:
 def _remove_container(api: Any, name: str) -> None:
     import docker.errors
 
-    # NotFound: gone already. 409: the daemon, or another reaper, is at it.
-    try:
-        api.remove_container(name, force=True, v=True)
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        if error.response.status_code != 409:
-            raise
+    with contextlib.suppress(docker.errors.NotFound):
+        try:
+            api.remove_container(name, force=True, v=True)
+        except docker.errors.APIError as error:
+            if error.response.status_code != _CONFLICT:
+                raise
+            api.wait(name, condition="removed")  # another reaper is at it
 
 
 def _remove_volume(api: Any, name: str) -> None:
     import docker.errors
 
-    with contextlib.suppress(docker.errors.NotFound):
-        api.remove_volume(name, force=True)
+    for last in (*[False] * 50, True):
+        try:
+            api.remove_volume(name, force=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if last or error.response.status_code != _CONFLICT:
+                raise
+            time.sleep(0.1)  # its container is still being removed
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ class AttachTransport:
 
     Args:
         connection: the attached socket; taken over.
-        holder: the response object that the socket came with; closed along with it.
+        holder: the response that the socket came with; closed before it.
     """
 
     def __init__(self, connection: socket.socket, holder: _Closable) -> None:
@@ -68,8 +68,8 @@ class AttachTransport:
 
     def close(self) -> None:
         """See ``Transport.close``."""
-        self._socket.close()
         self._holder.close()
+        self._socket.close()
 
     def _split(self, data: bytes) -> tuple[bytes, bytes]:
         """The whole blocks that have come, by stream; the rest is held."""

@@ -142,8 +142,8 @@ class LocalSandbox(ABC):
 
     def close(self) -> None:
         """See ``Sandbox.close``."""
-        if self._owner != os.getpid():
-            return  # a forked copy: the sandbox belongs to the parent
+        if self._owner != os.getpid() or not self._folder.is_dir():
+            return  # a forked copy, whose sandbox belongs to the parent; or closed already
         try:
             self.stop()
             self._discard()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,7 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.cgroup import make_group
 from agent_env.sandbox.docker import DockerBackend
 from agent_env.sandbox.docker_client import docker_client
-
-MakeSandbox = Callable[..., Sandbox]
+from tests.conformance.commands import MakeSandbox
 
 
 @pytest.fixture(scope="session", params=["bubblewrap", pytest.param("docker", marks=pytest.mark.docker)])
@@ -88,10 +87,3 @@ def tells_causes(backend: SandboxBackend) -> bool:
     if group:
         group.remove()
     return backend.name == "docker" or group is not None
-
-
-def text(sandbox: Sandbox, command: str, **options: object) -> str:
-    """Output of a command that must succeed."""
-    done = sandbox.run(command, timeout=20, **options)  # type: ignore[arg-type]
-    assert done.exit_code == 0, done
-    return done.output

@@ -6,7 +6,7 @@ import pytest
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import Sandbox, StopCause
-from tests.conformance.conftest import MakeSandbox, text
+from tests.conformance.commands import MakeSandbox, text
 
 
 def test_output_holds_both_streams_in_the_order_written(box: Sandbox) -> None:
@@ -222,7 +222,7 @@ def test_a_command_that_is_not_taken_in_time_is_a_timeout(fresh: Sandbox) -> Non
 
 
 def test_seconds_are_the_commands_wall_time(box: Sandbox) -> None:
-    assert 0.2 <= box.run("sleep 0.2", timeout=5).seconds
+    assert box.run("sleep 0.2", timeout=5).seconds >= 0.2
 
 
 def test_a_stopped_sandbox_refuses_commands(fresh: Sandbox) -> None:

@@ -1,0 +1,177 @@
+"""How sandboxes end: what is left behind is nothing, whoever dies first."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_env.errors import SandboxError
+from agent_env.sandbox.base import Mount, Sandbox, SandboxBackend, SandboxSpec
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
+from agent_env.sandbox.cgroup import group_folders
+from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
+from agent_env.sandbox.processes import descendants
+from agent_env.sandbox.residence import residence_base
+from tests.conformance.commands import MakeSandbox, text
+
+_HOST = """
+import sys, time
+from pathlib import Path
+from agent_env.sandbox.base import SandboxSpec
+from agent_env.sandbox.select import select_backend
+box = select_backend(sys.argv[1]).create(SandboxSpec(layers=(Path(sys.argv[2]),)))
+box.run("sleep 4444 & setsid sleep 4444 & true", timeout=5)
+print(box._first.pid, flush=True)
+if sys.argv[3] == "wait":
+    box.run("sleep 4444", timeout=600)
+elif sys.argv[3] == "fail":
+    raise RuntimeError("on purpose")
+"""
+
+
+def left_behind(backend: SandboxBackend, owner: int) -> list[str]:
+    """All that a host process's sandboxes have on this machine."""
+    mark = f"{owner}-"
+    found = [str(path) for path in residence_base().glob(f"{mark}*/*")]
+    found += [str(path) for path in group_folders() if path.name.startswith(mark)]
+    if backend.name == "docker":
+        api = docker_client().api
+        things = api.containers(all=True, filters={"label": OWNER_LABEL})
+        things += api.volumes(filters={"label": OWNER_LABEL})["Volumes"] or []
+        found += [thing["Labels"][OWNER_LABEL] for thing in things if thing["Labels"][OWNER_LABEL].startswith(mark)]
+        found += [line for line in Path("/proc/mounts").read_text().splitlines() if f"/{mark}" in line]
+    return found
+
+
+def start_host(backend: SandboxBackend, tree: Path, how: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _HOST, backend.name, str(tree), how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def await_end(pids: set[int]) -> set[int]:
+    """The processes that are still there when they had long enough to die."""
+    for _ in range(300):
+        pids = {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+        if not pids:
+            break
+        time.sleep(0.05)
+    return pids
+
+
+def test_close_leaves_nothing(backend: SandboxBackend, make: MakeSandbox) -> None:
+    before = left_behind(backend, os.getpid())
+    box = make()
+    text(box, "setsid sleep 300 & (sleep 300 &) ; mkdir -m 0 shut; mkdir -p a/b; chmod 0 a")
+    pids = descendants(box._first.pid)  # type: ignore[attr-defined]
+    assert len(pids) >= 5
+    assert len(left_behind(backend, os.getpid())) > len(before)
+    box.close()
+    assert await_end(pids) == set()
+    assert left_behind(backend, os.getpid()) == before
+
+
+def test_close_twice_is_fine(make: MakeSandbox) -> None:
+    box = make()
+    box.close()
+    box.close()
+
+
+def test_close_leaves_no_open_descriptor(make: MakeSandbox) -> None:
+    make().close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        box = make()
+        box.reset()
+        box.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_stop_ends_every_process_and_may_be_said_twice(fresh: Sandbox) -> None:
+    text(fresh, "setsid sleep 300 & sleep 300 & true")
+    pids = descendants(fresh._first.pid)  # type: ignore[attr-defined]
+    fresh.stop()
+    fresh.stop()
+    assert await_end(pids) == set()
+
+
+def test_a_sandbox_outlives_the_thread_that_made_it(make: MakeSandbox) -> None:
+    made: list[Sandbox] = []
+    thread = threading.Thread(target=lambda: made.append(make()))
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
+    try:
+        assert text(made[0], "echo alive") == "alive\n"
+    finally:
+        made[0].close()
+
+
+def test_a_sandbox_that_was_killed_comes_back_with_its_files(fresh: Sandbox) -> None:
+    text(fresh, "echo kept > kept; echo kept > /tmp/kept")
+    os.kill(fresh._first.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    fresh.run("true", timeout=5)
+    assert text(fresh, "cat kept /tmp/kept") == "kept\nkept\n"
+
+
+def test_a_host_process_that_ends_leaves_nothing(backend: SandboxBackend, tree: Path) -> None:
+    for how in ("end", "fail"):
+        host = start_host(backend, tree, how)
+        first = int(host.communicate(timeout=60)[0])
+        assert await_end({first}) == set()
+        assert left_behind(backend, host.pid) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_host_process_that_is_killed_leaves_no_process_and_the_rest_is_reaped(
+    backend: SandboxBackend, tree: Path, number: signal.Signals
+) -> None:
+    host = start_host(backend, tree, "wait")
+    assert host.stdout is not None
+    pids = descendants(int(host.stdout.readline()))
+    time.sleep(0.2)
+    host.send_signal(number)
+    host.wait()
+    host.stdout.close()
+    assert await_end(pids) == set()
+    backend.reap()
+    assert left_behind(backend, host.pid) == []
+
+
+def test_reap_leaves_the_living_alone(backend: SandboxBackend, fresh: Sandbox) -> None:
+    backend.reap()
+    assert text(fresh, "echo alive") == "alive\n"
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(backend: SandboxBackend, tree: Path, tmp_path: Path) -> None:
+    before = left_behind(backend, os.getpid())
+    spec = SandboxSpec(layers=(tree,), mounts=(Mount(source=tmp_path / "not-there", target="/opt/x"),))
+    with pytest.raises(SandboxError, match="not-there"):
+        backend.create(spec)
+    assert left_behind(backend, os.getpid()) == before
+
+
+def test_a_forked_child_does_not_end_its_parents_sandbox(fresh: Sandbox) -> None:
+    child = os.fork()
+    if child == 0:
+        fresh.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert text(fresh, "echo alive") == "alive\n"
+
+
+def test_the_backend_finds_no_fatal_problem(backend: SandboxBackend) -> None:
+    assert [problem for problem in backend.problems() if problem.fatal] == []
+
+
+def test_constructing_a_backend_costs_nothing() -> None:
+    assert BubblewrapBackend().name == "bubblewrap"
