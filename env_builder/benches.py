@@ -89,7 +89,7 @@ class Benches:
             baseline=frozenset(tested.baseline.passed()),
             timeout=min(self._suite_seconds, max(LEAST_SECONDS, SLACK * tested.baseline.seconds)),
             write=self._write,
-            audit=_auditor(tested.build),
+            audit=_Auditor(tested.build),
         )
 
     def _write(self, draft: Draft) -> Statement:
@@ -100,23 +100,30 @@ class Benches:
         return self._rewrite(statement, draft) if self._rewrite else statement
 
 
-def _auditor(build: Build) -> Callable[[Draft, Statement], Sequence[str]]:
-    """The leak audit of one environment; its files are indexed once."""
-    made_by_install = build.layers[-1]
-    folders = {"tree": build.tree, "made by the install": made_by_install, "venv": build.venv}
-    roots = {name: LeakIndex.build(folder) for name, folder in folders.items()}
+class _Auditor:
+    """The leak audit of one environment; its files are indexed once, when the first candidate gets that far."""
 
-    def audit(draft: Draft, statement: Statement) -> Sequence[str]:
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._indexes: dict[str, LeakIndex] = {}
+
+    def __call__(self, draft: Draft, statement: Statement) -> Sequence[str]:
         findings = audit_leaks(
             gold_patch=draft.patches.gold,
             setup_patch=draft.patches.setup,
             statement=statement.text,
-            hidden_files=_new_lines(draft, build),
-            roots=roots,
+            hidden_files=_new_lines(draft, self._build),
+            roots=self._roots(),
         )
         return [str(finding) for finding in findings]
 
-    return audit
+    def _roots(self) -> dict[str, LeakIndex]:
+        with self._lock:
+            if not self._indexes:
+                folders = {"tree": self._build.tree, "made": self._build.layers[-1], "venv": self._build.venv}
+                self._indexes = {name: LeakIndex.build(folder) for name, folder in folders.items()}
+            return self._indexes
 
 
 def _new_lines(draft: Draft, build: Build) -> dict[str, bytes]:
