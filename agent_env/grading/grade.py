@@ -19,8 +19,11 @@ from tasks.patch import reader
 from tasks.task import Task
 from tasks.tree import Edits, list_files
 
-GRADE_SECONDS = 600.0
-"""Longest grading run; a suite that takes longer is the policy's doing, since every task's own tests were quicker."""
+LEAST_SECONDS = 60.0
+"""Shortest timeout of a grading run."""
+
+SLACK = 20.0
+"""A grading run may take this many times as long as the slowest run of the task's certificate: a machine under load."""
 
 
 class Grade(NamedTuple):
@@ -43,7 +46,6 @@ def grade(
     backend: SandboxBackend,
     *,
     order_seed: int | None = None,
-    timeout: float = GRADE_SECONDS,
 ) -> Grade:
     """Grade the changed files of an attempt.
 
@@ -59,10 +61,15 @@ def grade(
     edits[sentinels.path] = sentinels.content
     expected = [*task.fail_to_pass, *task.pass_to_pass]
     ids = [*expected, *sentinels.must_pass, *sentinels.must_fail, *sentinels.mirrors]
-    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout)
+    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=_timeout(task))
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run)
+
+
+def _timeout(task: Task) -> float:
+    """Seconds that a grading run may take; one that takes longer is the policy's doing."""
+    return max(LEAST_SECONDS, SLACK * max(run.seconds for run in task.certificate.gold_runs))
 
 
 def _hidden_files(task: Task, build: Build, edits: Edits) -> dict[str, bytes | None]:
