@@ -6,12 +6,13 @@ solution. It says no more about where the fault is than the failing calls do.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from agent_env.grading import TestOutcome
-from env_builder.behaviour.absent import absent_thing, import_lines, uses_of
+from env_builder.behaviour.absent import Absent, absent_thing, import_lines, uses_of
 from env_builder.behaviour.behaviour import Behaviour, describe, shorten
 from env_builder.behaviour.excerpt import SourceModule
 from env_builder.behaviour.origin import module_name, project_packages
@@ -23,6 +24,9 @@ from tasks.tree import Edits
 
 MOST_BEHAVIOURS = 3
 """Distinct behaviours that one statement shows."""
+
+MOST_ABSENT = 12
+"""Absent things that one statement names: each must be written, so all that fit are named."""
 
 MOST_FAILURES = 60
 """Failures that are looked at; the rest of a long list says the same again."""
@@ -73,8 +77,9 @@ def write_statement(
         gold_patch,
     )
     reports = [(failure, read_report(failure.detail)) for failure in failures[:MOST_FAILURES]]
-    items = _absent_items(reports, scene) or _failing_items(reports, scene)
-    text = _render(items or _bare_items([report for _, report in reports], scene))
+    items = [*_absent_items(reports, scene), *_failing_items(reports, scene)]
+    clean = [item for item in items if not scene.gives_away(_render([item]))]
+    text = _render(clean or _bare_items([report for _, report in reports], scene))
     if scene.gives_away(text):
         text = _render(_bare_items([], scene))
     return Statement(text=text, method="template")
@@ -83,7 +88,7 @@ def write_statement(
 def _failing_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene) -> list[Item]:
     found: list[Behaviour] = []
     for failure, report in reports:
-        behaviour = _behaviour(failure.id, report, scene)
+        behaviour = None if _lacks(report, scene) else _behaviour(failure.id, report, scene)
         if behaviour is not None and all(behaviour.example != other.example for other in found):
             found.append(behaviour)
     return [item_of(behaviour) for behaviour in _chosen(found)]
@@ -172,18 +177,22 @@ def _absent_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene) 
     """Items for things that the project lacks and the tests need."""
     items: dict[tuple[str, str], Item] = {}
     for failure, report in reports:
-        absent = absent_thing(report)
+        absent = _lacks(report, scene)
         module = scene.modules.get(failure.id.partition("::")[0])
         if absent is None or module is None or absent in items:
             continue
-        if scene.packages and absent.module.partition(".")[0] not in scene.packages:
-            continue
-        uses = [
-            use for use in uses_of(absent, module, scene.packages) if not scene.gives_away(use.example, use.expected)
-        ]
+        uses = [_presentable(use, scene) for use in uses_of(absent, module, scene.packages)]
         if uses or absent.name:
-            items[absent] = absent_item(absent, import_lines(absent, module), uses)
-    return list(items.values())[:MOST_BEHAVIOURS]
+            shown = [use for use in uses if use is not None]
+            items[absent] = absent_item(absent, import_lines(absent, module), shown)
+    return list(items.values())[:MOST_ABSENT]
+
+
+def _lacks(report: Report, scene: _Scene) -> Absent | None:
+    """What of the project a failure shows to be absent."""
+    absent = absent_thing(report)
+    outside = absent is not None and scene.packages and absent.module.partition(".")[0] not in scene.packages
+    return None if outside else absent
 
 
 def _bare_items(reports: Sequence[Report], scene: _Scene) -> list[Item]:
@@ -197,15 +206,15 @@ def _bare_items(reports: Sequence[Report], scene: _Scene) -> list[Item]:
 
 
 def _render(items: list[Item]) -> str:
-    environment = Environment(
-        loader=PackageLoader("env_builder", "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # it is Markdown, not HTML
-    )
-    text = environment.get_template("statement.md.j2").render(title=title_of(items), items=items)
+    text = _template().render(title=title_of(items), items=items)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    loader = PackageLoader("env_builder", ".")
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("statement.md.j2")  # Markdown: nothing is escaped
 
 
 def _parsed(hidden_files: Edits) -> Iterable[tuple[str, SourceModule]]:

@@ -58,7 +58,12 @@ def distinctive_lines(gold_patch: str) -> list[str]:
             added.append(line[1:].strip())
         elif line.startswith((" ", "-")) and not line.startswith("--- "):
             known.add(line[1:].strip())
-    return [line for line in dict.fromkeys(added) if len(line) >= SHORTEST_LINE and line not in known]
+    return [line for line in dict.fromkeys(added) if _tells(line) and line not in known]
+
+
+def _tells(line: str) -> bool:
+    """Whether a line is long enough, and more than a name (an entry of a list, a ``See also``)."""
+    return len(line) >= SHORTEST_LINE and re.fullmatch(r"[\w.'\"]*,?", line) is None
 
 
 def _squeezed(text: str) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from env_builder.behaviour.behaviour import Behaviour, demand
-from env_builder.behaviour.excerpt import SourceModule
+from env_builder.behaviour.excerpt import Excerpt, SourceModule
 from env_builder.behaviour.report import Report
 
 MOST_EXAMPLES = 6
 """Uses of one absent thing that are shown: it must be written from them."""
+
+MOST_WHOLE = 2
+"""Whole tests that are shown of a thing whose uses cannot be shown one by one."""
 
 _PATTERNS = (
     re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'"),
@@ -45,6 +48,12 @@ def uses_of(absent: Absent, module: SourceModule, packages: frozenset[str]) -> l
     chosen: list[Behaviour] = []
     for turn in range(MOST_EXAMPLES):
         chosen += [uses[turn] for uses in rounds if len(uses) > turn]
+    if not chosen:
+        whole = [
+            module.whole(function.name, {}) for function in _tests(module.tree) if _mentions(function, absent, module)
+        ]
+        chosen = [demand(excerpt, packages) for excerpt in whole if excerpt is not None and not excerpt.missing]
+        chosen = sorted(chosen, key=lambda use: len(use.example))[:MOST_WHOLE]
     return list(dict.fromkeys(chosen))[:MOST_EXAMPLES]
 
 
@@ -69,8 +78,15 @@ def _uses_in(
     for node in ast.walk(function):
         if isinstance(node, ast.Assert | ast.With | ast.Expr) and _mentions(node, absent, module):
             excerpt = module.excerpt(node.lineno, {})
-            if excerpt is not None and not excerpt.missing and excerpt.check.kind in ("compare", "raises", "truth"):
+            if excerpt is not None and not excerpt.missing and _is_demand(excerpt):
                 yield demand(excerpt, packages)
+
+
+def _is_demand(excerpt: Excerpt) -> bool:
+    """Whether an excerpt says what a use should give; a loop does where it asserts."""
+    last = excerpt.check.body[-1] if excerpt.check.body else None
+    loops = isinstance(last, ast.For) and any(isinstance(inner, ast.Assert) for inner in ast.walk(last))
+    return excerpt.check.kind != "runs" or loops
 
 
 def _mentions(node: ast.AST, absent: Absent, module: SourceModule) -> bool:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from env_builder.behaviour.check import Check, blocks_of, read_check, statement_at
 from env_builder.behaviour.names import bound_names, needed_names, read_names, root_name, touched_names
 from env_builder.behaviour.origin import Imports
+from env_builder.behaviour.plain import plain
 
 NodeType = TypeVar("NodeType", bound=ast.stmt)
 
@@ -86,7 +87,7 @@ class SourceModule:
         found = [node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef) and node.name == name]
         if len(found) != 1:
             return None
-        body = [node for node in undocumented(found[0]).body if not isinstance(node, ast.Pass)]
+        body = [node for node in plain(undocumented(found[0])).body if not isinstance(node, ast.Pass)]
         return self._complete(Check("runs", body=tuple(body)), [*_defaults(found[0]), *_assignments(arguments)])
 
     def _complete(self, check: Check, before: list[ast.stmt], *, sliced: bool = True) -> Excerpt:
@@ -216,7 +217,7 @@ def _whole_loop(chain: list[ast.stmt]) -> list[ast.stmt]:
     """The chain down to the outermost loop, cut off after the statement that demands: its values change each turn."""
     for index, node in enumerate(chain[:-1]):
         if isinstance(node, ast.For | ast.While):
-            return [*chain[:index], _cut(node, chain[index + 1 :])]
+            return [*chain[:index], plain(_cut(node, chain[index + 1 :]))]
     return chain
 
 

@@ -1,5 +1,6 @@
 """Statements by a model, against a scripted server on the loopback interface that speaks HTTP."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        with contextlib.suppress(BrokenPipeError):  # the client has given up
+            self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:
         return

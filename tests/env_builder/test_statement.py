@@ -77,6 +77,21 @@ def stored():
     return Box([1, 2])
 
 
+class TestSubtests(unittest.TestCase):
+    def test_sub(self):
+        for given, wanted in CASES:
+            with self.subTest(given=given):
+                self.assertEqual(double(given), wanted)
+
+
+def test_calls_another():
+    check_double(3)
+
+
+def check_double(value, extra=1):
+    assert double(value) == 6 * extra
+
+
 def test_double():
     # the secret comment
     unused = 17
@@ -313,6 +328,16 @@ def test_helpers_that_look_like_tests_get_another_name(outcomes: dict[str, TestO
     assert ">>> def inner(x):\n...     return double(x)\n>>> inner(1)\n3\n" in text
 
 
+def test_subtests_in_loops(outcomes: dict[str, TestOutcome]) -> None:
+    text = written(outcomes, "test_sub")
+    assert ">>> for given, wanted in CASES:\n...     assert double(given) == wanted\n" in text
+
+
+def test_helpers_that_check_are_shown(outcomes: dict[str, TestOutcome]) -> None:
+    text = written(outcomes, "test_calls_another")
+    assert "...     assert double(value) == 6 * extra\n>>> check_double(3)\n" in text
+
+
 def test_unittest_cases(outcomes: dict[str, TestOutcome]) -> None:
     text = written(outcomes, "test_case_largest")
     assert ">>> box = Box([4, 9])\n>>> box.largest()\n4\n" in text
@@ -391,7 +416,14 @@ def test_leaks_of_test_names_are_found() -> None:
 
 
 def test_leaks_of_the_solution_are_found() -> None:
-    lines = [" same = 1 + 2 + 3", "-old = compute(1)", "+new = compute(2)", "+x = 1", "+same = 1 + 2 + 3"]
+    lines = [
+        " same = 1 + 2 + 3",
+        "-old = compute(1)",
+        "+new = compute(2)",
+        "+x = 1",
+        "+same = 1 + 2 + 3",
+        "+    'a_public_name',",
+    ]
     patch = "\n".join(["--- a/x.py", "+++ b/x.py", "@@ -1,3 +1,4 @@", *lines, ""])
     assert distinctive_lines(patch) == ["new = compute(2)"]
     assert statement_leaks("write `new  =  compute(2)`", [], patch)
