@@ -48,7 +48,7 @@ class RepoRequest(BaseModel):
     """``pypi:NAME``, a git URL or a path."""
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Short name, unique in the list; by default the last part of the source."""
-    ref: str | None = None
+    ref: str | None = Field(default=None, pattern=r"^[^\-\s]\S*$")
     """Branch, tag, version or commit to mine from; None means the head, or the newest release."""
     test_command: Annotated[str, AfterValidator(_check_test_command)] | None = None
     """How the tests are run, where it cannot be found out: a pytest command, with variables before it."""

@@ -8,7 +8,7 @@ from datetime import UTC
 from pathlib import Path
 
 from git import Commit, Git, Repo
-from git.exc import BadName, GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError
+from git.exc import GitCommandError, GitError, InvalidGitRepositoryError, NoSuchPathError
 from git.objects import Blob
 
 from env_builder.cache import fresh_directory, locked
@@ -96,8 +96,8 @@ class GitSource:
         said = ""
         for name in (wanted, f"refs/tags/v{wanted}"):
             try:
-                return self._git.commit(name)
-            except (BadName, ValueError, IndexError, GitError) as error:
+                return self._git.commit(self._git.git.rev_parse("--verify", "--quiet", f"{name}^{{commit}}"))
+            except (GitError, ValueError) as error:
                 said = said or " ".join(str(error).split())
         if wanted == "HEAD":
             raise SourceError(f"{self.source} has no commit on its default branch, or git may not read it: {said}")

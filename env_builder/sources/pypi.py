@@ -10,9 +10,6 @@ Not guaranteed: that the ids stay when a newer release appears, since the window
 
 import hashlib
 import logging
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +19,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+from pip._internal.configuration import Configuration
 from pip._internal.models.index import PyPI
 from unearth import Package, PackageFinder
 from unearth.errors import UnpackError
@@ -64,12 +62,10 @@ def open_pypi(request: RepoRequest, *, progress: Progress) -> GitSource:
 
 def index_url() -> str:
     """The package index that pip is configured with, else pip's own default."""
-    asked = os.environ.get("PIP_INDEX_URL")
-    if not asked:
-        command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        asked = done.stdout.strip() if done.returncode == 0 else ""
-    return asked or str(PyPI.simple_url)
+    configuration = Configuration(isolated=False)
+    configuration.load()
+    settings = dict(configuration.items())
+    return str(settings.get(":env:.index-url") or settings.get("global.index-url") or PyPI.simple_url)
 
 
 def _find(finder: PackageFinder, requirement: Requirement) -> list[Package]:
