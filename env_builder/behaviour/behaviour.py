@@ -112,7 +112,8 @@ def _fault(check: Check, report: Report) -> tuple[Fault, str, str]:
         return _compared(check, report)
     if check.kind == "truth" and check.left is not None:
         return "condition", str(not check.wanted), str(check.wanted)
-    return "condition", report.compared or report.message.strip(), ""
+    said = f"assert {report.compared}" if report.compared else report.message.strip()
+    return "condition", f"AssertionError: {said}".removesuffix(": "), ""
 
 
 def _compared(check: Check, report: Report) -> tuple[Fault, str, str]:

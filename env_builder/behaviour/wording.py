@@ -86,7 +86,7 @@ def _said(behaviour: Behaviour, named: str) -> tuple[str, str]:
 
 def _with_output(behaviour: Behaviour) -> str:
     """The example with what comes out of it now."""
-    if behaviour.fault == "exception":
+    if behaviour.fault == "exception" or behaviour.got.startswith("AssertionError"):
         return f"{behaviour.example}\nTraceback (most recent call last):\n  ...\n{behaviour.got}"
     return f"{behaviour.example}\n{behaviour.got}".rstrip("\n")
 

@@ -305,7 +305,7 @@ def test_a_loop_is_shown_whole(outcomes: dict[str, TestOutcome]) -> None:
     text = written(outcomes, "test_in_loop")
     assert ">>> for given, wanted in CASES:\n...     assert double(given) == wanted\n" in text
     assert ">>> CASES = [(1, 2), (2, 4)]\n" in text
-    assert "3 == 2" in text
+    assert "  ...\nAssertionError: assert 3 == 2\n" in text
 
 
 def test_arguments_of_a_parametrised_test_are_known(outcomes: dict[str, TestOutcome]) -> None:
