@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from rl_trainer.errors import ModelError
 from rl_trainer.tokenizer import train_tokenizer
@@ -34,6 +35,8 @@ class LanguageModel:
 
     def save(self, folder: Path) -> None:
         """Write both in the format that ``load_model(str(folder))`` and transformers read."""
+        # Saving takes well under a second, and stderr is the command line's.
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
@@ -94,6 +97,7 @@ def load_model(name: str) -> LanguageModel:
             f"no model at {name!r}: expected `tiny`, `smollm2`, a directory with config.json, or a hub id OWNER/NAME"
         )
     source = str(path) if path.is_dir() else name
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPE)

@@ -50,7 +50,7 @@ class TransformersPolicy:
         for prompt in prompts:
             if not 0 < len(prompt) < limit:
                 raise BadInputError(f"a prompt has {len(prompt)} tokens; expected 1 to {limit - 1} (context {limit})")
-        generator = torch.Generator(self.model.device).manual_seed(sampling.seed)
+        generator = torch.Generator(self.model.device).manual_seed(sampling.seed % 2**63)
         samples: list[Sample] = []
         for first in range(0, len(prompts), self.batch_size):
             samples += self._sample_batch(prompts[first : first + self.batch_size], sampling, generator)
