@@ -12,7 +12,7 @@ On one machine and one build of torch, the same settings and pool give the same 
 import time
 from pathlib import Path
 
-from rl_trainer.calibration import Calibration, measure
+from rl_trainer.calibration import Calibration, measure, write_difficulty
 from rl_trainer.chat import ChatFormat
 from rl_trainer.checkpoint import Checkpoint, RunState, load_latest, save_checkpoint
 from rl_trainer.collector import Collector
@@ -26,6 +26,7 @@ from rl_trainer.rollout import Limits, Rollout
 from rl_trainer.run_folder import RunFolder
 from rl_trainer.task_set import TaskSet, open_task_set
 from rl_trainer.warm_model import make_warm_model
+from tasks.pool import Pool
 from tasks.record import Record
 
 _CALIBRATION_SEED = 104_729
@@ -56,7 +57,12 @@ def train(config: TrainConfig, on_progress: OnProgress = ignore_progress) -> Tra
         InfraError: the machine failed under every episode of a step.
         SamplerMismatchError: see ``sampler_check``.
     """
-    return Training(open_task_set(config), config, on_progress).run()
+    training = Training(open_task_set(config), config, on_progress)
+    report = training.run()
+    calibration = training.folder.read_calibration()
+    if config.calibration.write_difficulty and calibration:
+        write_difficulty(Pool(config.pool), calibration)
+    return report
 
 
 class Training:
