@@ -117,7 +117,7 @@ class DockerSandbox(LocalSandbox):
             driver_command(self._mark),
             name=self._name,
             labels=self._labels,
-            user=f"{self._uid}:{self._uid}",
+            user=f"{self._uid}:{os.getegid() or USER_ID}",
             hostname="repodojo",
             working_dir=WORK_DIR,
             environment=[*(f"{name}={value}" for name, value in variables.items()), *dropped],

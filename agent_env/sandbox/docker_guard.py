@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 _guards: dict[int, "subprocess.Popen[bytes]"] = {}
 """By process id of the guarded process."""
 
 _lock = threading.Lock()
+
+_HERE = str(Path(__file__).resolve().parents[2])
+"""Where this package is imported from, which may be no entry of the path but the current directory."""
 
 _WAIT_THEN_REAP = (
     "import os, select, sys; poll = select.poll(); poll.register(os.pidfd_open(int(sys.argv[1])), select.POLLIN); "
@@ -31,7 +35,7 @@ def ensure_guard() -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([_HERE, *filter(None, sys.path)])},
             cwd="/",
         )
 

@@ -198,7 +198,7 @@ def test_output_after_a_flood_belongs_to_its_own_command(box: Sandbox) -> None:
 def test_a_timeout_kills_the_whole_tree(box: Sandbox, spawn: str) -> None:
     text(box, "sleep 0.01")
     box.run(spawn, timeout=0.4)
-    assert text(box, "grep -l ^sleep /proc/[0-9]*/cmdline || true") == ""
+    assert "cmdline" not in text(box, "grep -l ^sleep /proc/[0-9]*/cmdline || true")
 
 
 def test_a_fork_bomb_is_ended_and_the_sandbox_lives(make: MakeSandbox) -> None:
@@ -235,4 +235,4 @@ def test_a_hundred_commands_leave_no_process(box: Sandbox) -> None:
     before = text(box, "ls -d /proc/[0-9]* | wc -l")
     for _ in range(100):
         box.run("/bin/true", timeout=5)
-    assert text(box, "ls -d /proc/[0-9]* | wc -l") == before
+    assert int(text(box, "ls -d /proc/[0-9]* | wc -l")) <= int(before)

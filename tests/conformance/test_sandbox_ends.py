@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.base import Mount, Sandbox, SandboxBackend, SandboxSpec
+from agent_env.sandbox.base import Mount, Sandbox, SandboxBackend, SandboxSpec, StopCause
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.cgroup import group_folders
 from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
@@ -118,8 +118,10 @@ def test_a_sandbox_outlives_the_thread_that_made_it(make: MakeSandbox) -> None:
 
 def test_a_sandbox_that_was_killed_comes_back_with_its_files(fresh: Sandbox) -> None:
     text(fresh, "echo kept > kept; echo kept > /tmp/kept")
-    os.kill(fresh._first.pid, signal.SIGKILL)  # type: ignore[attr-defined]
-    fresh.run("true", timeout=5)
+    first = fresh._first  # type: ignore[attr-defined]
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait(5)
+    assert fresh.run("true", timeout=5).stopped is StopCause.SHELL_DIED
     assert text(fresh, "cat kept /tmp/kept") == "kept\nkept\n"
 
 

@@ -237,7 +237,7 @@ def test_processes_beyond_the_limit_cannot_start(make: MakeSandbox) -> None:
         done = box.run("for i in {1..60}; do sleep 20 & done 2>&1", timeout=3)
         assert "fork" in done.output
         box.run("sleep 30", timeout=0.3)
-        assert text(box, "echo ok") == "ok\n"
+        assert text(box, "echo ok").endswith("ok\n")  # the shell may still tell of jobs that were killed
     finally:
         box.close()
 
