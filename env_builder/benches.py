@@ -13,7 +13,7 @@ from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
 from env_builder.validation import Bench, Draft
 from tasks.ledger import EnvironmentEntry
-from tasks.patch import apply_patch, patched_paths, reader
+from tasks.patch import patched_paths
 from tasks.task import Statement
 
 LEAST_SECONDS = 30.0
@@ -113,7 +113,7 @@ class _Auditor:
             gold_patch=draft.patches.gold,
             setup_patch=draft.patches.setup,
             statement=statement.text,
-            hidden_files=_new_lines(draft, self._build),
+            hidden_files=draft.patches.hidden,
             roots=self._roots(),
         )
         return [str(finding) for finding in findings]
@@ -124,14 +124,3 @@ class _Auditor:
                 folders = {"tree": self._build.tree, "made": self._build.layers[-1], "venv": self._build.venv}
                 self._indexes = {name: LeakIndex.build(folder) for name, folder in folders.items()}
             return self._indexes
-
-
-def _new_lines(draft: Draft, build: Build) -> dict[str, bytes]:
-    """What of the hidden tests the agent must not find: all of a file that is gone from the start state, and of one
-    that stands there as it was before the mined change, the lines that the change brought."""
-    read = reader(build.tree, apply_patch(draft.patches.setup, reader(build.tree)))
-    found = {}
-    for path, content in draft.patches.hidden.items():
-        known = set((read(path) or b"").splitlines())
-        found[path] = b"\n".join(line for line in (content or b"").splitlines() if line not in known)
-    return found

@@ -1,6 +1,7 @@
 """Errors of the builder's room.
 
 RepoDojoError
+├── StatementRefusedError      a candidate's statement would say nothing, or too much
 └── BadInputError
     ├── RepoListError          a repo list has a mistake; names the file and the line
     ├── SourceError            a repository cannot be had: it does not exist, cannot be reached or read
@@ -10,7 +11,7 @@ KeyboardInterrupt
 └── BuildInterruptedError      Ctrl-C; the message says how to go on
 """
 
-from tasks.errors import BadInputError
+from tasks.errors import BadInputError, RepoDojoError
 
 
 class RepoListError(BadInputError):
@@ -38,6 +39,20 @@ class UnusableRepoError(BadInputError):
 
 class NothingBuiltError(BadInputError):
     """No repository of the list could be used; the message names each with its cause."""
+
+
+class StatementRefusedError(RepoDojoError, RuntimeError):
+    """No statement can be written that helps and gives neither the solution nor the hidden tests away.
+
+    ``reason`` is the ledger's short word: ``statement_leak`` or ``statement_empty``.
+    """
+
+    def __init__(self, message: str, reason: str = "statement_leak") -> None:
+        super().__init__(message, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BuildInterruptedError(KeyboardInterrupt):

@@ -9,8 +9,8 @@ import requests
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agent_env.grading import TestOutcome
+from env_builder.errors import StatementRefusedError
 from env_builder.statement_leaks import hidden_ids, statement_leaks
-from env_builder.validation import StatementRefusedError
 from tasks.errors import BadInputError, InfraError
 from tasks.task import Statement
 from tasks.tree import Edits

@@ -18,6 +18,7 @@ from env_builder.behaviour.excerpt import SourceModule
 from env_builder.behaviour.origin import module_name, project_packages
 from env_builder.behaviour.report import Report, read_report
 from env_builder.behaviour.wording import Item, absent_item, errors_item, item_of, title_of
+from env_builder.errors import StatementRefusedError
 from env_builder.statement_leaks import hidden_ids, hidden_names, statement_leaks
 from tasks.task import Statement
 from tasks.tree import Edits
@@ -68,6 +69,9 @@ def write_statement(
             which of several functions in a failing call is meant.
         hidden_files: the test files, path to content.
         gold_patch: the solution: only looked at to leave out examples that it quotes (in a docstring, say).
+
+    Raises:
+        StatementRefusedError: nothing can be said that would help, or not without naming a hidden test.
     """
     scene = _Scene(
         project_packages(target_paths),
@@ -79,10 +83,10 @@ def write_statement(
     reports = [(failure, read_report(failure.detail)) for failure in failures[:MOST_FAILURES]]
     items = [*_absent_items(reports, scene), *_failing_items(reports, scene)]
     clean = [item for item in items if not scene.gives_away(_render([item]))]
-    text = _render(clean or _bare_items([report for _, report in reports], scene))
-    if scene.gives_away(text):
-        text = _render(_bare_items([], scene))
-    return Statement(text=text, method="template")
+    clean = clean or _bare_items([report for _, report in reports], scene)
+    if not clean:
+        raise StatementRefusedError("what the failing tests show names no call and no error", "statement_empty")
+    return Statement(text=_render(clean), method="template")
 
 
 def _failing_items(reports: Iterable[tuple[TestOutcome, Report]], scene: _Scene) -> list[Item]:
@@ -202,7 +206,8 @@ def _bare_items(reports: Sequence[Report], scene: _Scene) -> list[Item]:
         said = shorten(": ".join(part for part in (report.error, report.message.strip()) if part))
         if report.error not in ("", "AssertionError", "Failed") and not scene.gives_away(said):
             errors.append(said)
-    return [errors_item(list(dict.fromkeys(errors))[:MOST_BEHAVIOURS])]
+    found = [errors_item(list(dict.fromkeys(errors))[:MOST_BEHAVIOURS])] if errors else []
+    return [item for item in found if not scene.gives_away(_render([item]))]
 
 
 def _render(items: list[Item]) -> str:

@@ -20,6 +20,7 @@ from agent_env.store import Build
 from blockers.errors import PatchRefusedError
 from env_builder.candidate import Candidate
 from env_builder.draft import DraftPatches, draft_patches
+from env_builder.errors import StatementRefusedError
 from tasks.certificate import Certificate, RunEvidence
 from tasks.errors import PatchError
 from tasks.record import digest_json
@@ -85,10 +86,6 @@ class RejectedError(Exception):
         self.detail = detail
 
 
-class StatementRefusedError(Exception):
-    """No statement could be written that does not give the solution or the hidden tests away."""
-
-
 def validate(candidate: Candidate, bench: Bench) -> Validated | Rejected:
     """Run a candidate and make a certified task of it, or say why not.
 
@@ -101,7 +98,7 @@ def validate(candidate: Candidate, bench: Bench) -> Validated | Rejected:
     except RejectedError as error:
         return Rejected(error.reason, error.detail, time.monotonic() - begun)
     except StatementRefusedError as error:
-        return Rejected("statement_leak", str(error), time.monotonic() - begun)
+        return Rejected(error.reason, str(error), time.monotonic() - begun)
     except (PatchError, PatchRefusedError) as error:
         return Rejected("patch", str(error), time.monotonic() - begun)
     return Validated(task, time.monotonic() - begun)
@@ -172,6 +169,8 @@ class _Runs:
             kept = (self.fail_to_pass & always) - ever, self.pass_to_pass & always & every
             self.flaky |= (self.fail_to_pass - kept[0]) | (self.pass_to_pass - kept[1])
             self.fail_to_pass, self.pass_to_pass = kept
+        if len(self.fail_to_pass) > MOST_FAILING * len(self.fail_to_pass | self.pass_to_pass):
+            raise RejectedError("breaks_everything", f"{len(self.fail_to_pass)} tests fail at the start")
         if not self.fail_to_pass:
             raise RejectedError("flaky" if self.flaky else "no_fail_to_pass", ", ".join(sorted(self.flaky)))
 

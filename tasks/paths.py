@@ -17,6 +17,7 @@ CONFIG_NAMES = frozenset(
         "noxfile.py",
         "Makefile",
         "MANIFEST.in",
+        "PKG-INFO",
         "sitecustomize.py",
         "usercustomize.py",
         ".coveragerc",

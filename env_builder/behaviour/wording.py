@@ -39,8 +39,6 @@ def absent_item(absent: Absent, imports: Sequence[str], uses: Sequence[Behaviour
 
 def errors_item(errors: Sequence[str]) -> Item:
     """The words for errors of which no call is known."""
-    if not errors:
-        return Item("", "Wrong behaviour of the library", "Parts of the library do not behave as they should.", "", ())
     shown = "\n".join(f"- `{error}`" if "`" not in error and "\n" not in error else f"- {error}" for error in errors)
     headline = f"Unexpected `{errors[0].partition(':')[0]}`"
     return Item("", headline, f"Code that should run without an error fails with:\n\n{shown}", "", ())

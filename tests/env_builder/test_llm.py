@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agent_env.grading import TestOutcome, TestStatus
+from env_builder.errors import StatementRefusedError
 from env_builder.llm import ATTEMPTS, LLMWriter
-from env_builder.validation import StatementRefusedError
 from tasks.errors import BadInputError, InfraError
 from tasks.task import Statement
 

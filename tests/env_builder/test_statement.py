@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from agent_env.grading import TestOutcome, TestStatus
+from env_builder.errors import StatementRefusedError
 from env_builder.statement import write_statement
 from env_builder.statement_leaks import distinctive_lines, hidden_ids, hidden_names, statement_leaks
+from tasks.tree import Edits
 
 LIBRARY = """
 class Box:
@@ -375,22 +377,33 @@ def test_examples_that_the_solution_quotes_are_left_out(outcomes: dict[str, Test
     assert "ratio(1, 2)" in text
 
 
-@pytest.mark.parametrize(
-    ("detail", "said"),
-    [
-        ("", "do not behave"),
-        ("no report at all", "do not behave"),
-        ("E   KeyError: 'x'\n\nlib.py:3: KeyError", "KeyError: 'x'"),
-        ("E   AssertionError: test_double failed\n", "do not behave"),
-        ("E   ValueError: in test_unknown\n", "do not behave"),
-    ],
-)
-def test_little_known_is_said_honestly(detail: str, said: str) -> None:
+ODD_HIDDEN_FILES: list[Edits] = [
+    HIDDEN,
+    {},
+    {"tests/test_hidden_lib.py": b"def broken(:"},
+    {"tests/test_hidden_lib.py": None},
+]
+
+
+@pytest.mark.parametrize("hidden", ODD_HIDDEN_FILES)
+def test_an_error_without_a_call_is_said(hidden: Edits) -> None:
+    detail = "E   KeyError: 'x'\n\nlib.py:3: KeyError"
     failure = TestOutcome("tests/test_hidden_lib.py::test_unknown", TestStatus.FAILED, 0.1, detail)
-    for hidden in (HIDDEN, {}, {"tests/test_hidden_lib.py": b"def broken(:"}, {"tests/test_hidden_lib.py": None}):
-        text = write_statement([failure], target_paths=[], hidden_files=hidden).text
-        assert said in text
-        assert statement_leaks(text, [failure.id, *hidden_ids(hidden)], "") == []
+    text = write_statement([failure], target_paths=[], hidden_files=hidden).text
+    assert "KeyError: 'x'" in text
+    assert statement_leaks(text, [failure.id, *hidden_ids(hidden)], "") == []
+
+
+@pytest.mark.parametrize("hidden", ODD_HIDDEN_FILES)
+@pytest.mark.parametrize(
+    "detail",
+    ["", "no report at all", "E   AssertionError: test_double failed\n", "E   ValueError: in test_unknown\n"],
+)
+def test_a_statement_that_would_say_nothing_is_refused(detail: str, hidden: Edits) -> None:
+    failure = TestOutcome("tests/test_hidden_lib.py::test_unknown", TestStatus.FAILED, 0.1, detail)
+    with pytest.raises(StatementRefusedError) as refused:
+        write_statement([failure], target_paths=[], hidden_files=hidden)
+    assert refused.value.reason == "statement_empty"
 
 
 def test_every_example_is_python(outcomes: dict[str, TestOutcome]) -> None:
