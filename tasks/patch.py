@@ -45,6 +45,8 @@ def make_patch(before: Edits, after: Edits) -> str:
             _lay(Path(scratch) / side, {path: files.get(path) for path in changed})
         command = [
             "git",
+            "-c",
+            "core.quotepath=off",
             "diff",
             "--no-index",
             "--no-renames",

@@ -1,7 +1,9 @@
 """The connection to Docker Engine, and whether it is one that sandboxes can use."""
 
 import os
+import socket
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,30 +51,35 @@ def _connect() -> Any:
         raise BackendUnavailableError(
             "Docker was asked for and its Python package is not installed: `pip install 'repodojo[docker]'`"
         ) from error
+    address = _socket_path()
     try:
-        client = docker.from_env(timeout=_REQUEST_SECONDS)
-    except docker.errors.DockerException as error:
-        raise BackendUnavailableError(_unreachable(str(error))) from error
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(address)
+        client = docker.DockerClient(base_url=f"unix://{address}", timeout=_REQUEST_SECONDS)
+    except (docker.errors.DockerException, OSError) as error:
+        raise BackendUnavailableError(_unreachable(address, error)) from error
     try:
-        _require_usable(client)
+        _require_shared_files(client.info().get("SecurityOptions") or [])
+    except (docker.errors.DockerException, OSError) as error:
+        client.close()
+        raise BackendUnavailableError(_unreachable(address, error)) from error
     except BaseException:
         client.close()
         raise
     return client
 
 
-def _require_usable(client: Any) -> None:
-    import docker
-
-    if not client.api.base_url.startswith("http+docker://"):
+def _socket_path() -> str:
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
         raise BackendUnavailableError(
-            f"the Docker daemon must run on this machine, and DOCKER_HOST is {os.environ.get('DOCKER_HOST')!r}: "
+            f"the Docker daemon must run on this machine, and DOCKER_HOST is {host!r}: "
             "unset it, or point it to a local socket (unix:///var/run/docker.sock)"
         )
-    try:
-        options = client.info().get("SecurityOptions") or []
-    except (docker.errors.DockerException, OSError) as error:
-        raise BackendUnavailableError(_unreachable(str(error))) from error
+    return host.removeprefix("unix://")
+
+
+def _require_shared_files(options: Sequence[str]) -> None:
     for name in ("rootless", "userns"):
         if any(option == f"name={name}" or option.startswith(f"name={name},") for option in options):
             raise BackendUnavailableError(
@@ -81,8 +88,8 @@ def _require_usable(client: Any) -> None:
             )
 
 
-def _unreachable(said: str) -> str:
+def _unreachable(address: str, error: Exception) -> str:
     return (
-        f"Docker was asked for and no Docker daemon answers ({said[:300]}): start it (`sudo systemctl start docker`), "
-        "join the group `docker`, or use --sandbox bubblewrap"
+        f"Docker was asked for and no Docker daemon answers on {address} ({str(error)[:300]}): start it "
+        "(`sudo systemctl start docker`), join the group `docker`, or use --sandbox bubblewrap"
     )

@@ -21,7 +21,7 @@ while :; do while __rd_status=$?; do
     builtin printf "d %d %d\0" "$__rd_number" "$__rd_status" >&4
   fi
   IFS= builtin read -r -d "" __rd_number <&3 && IFS= builtin read -r -d "" __rd_dir <&3 &&
-    IFS= builtin read -r -d "" __rd_command <&3 || builtin kill -KILL "$PPID"
+    IFS= builtin read -r -d "" __rd_command <&3 || { builtin kill -KILL "$PPID"; exit 0; }
   __rd_old=
   if [ -n "$__rd_dir" ]; then
     __rd_old=$PWD

@@ -30,6 +30,8 @@ class BoundedOutput:
         """All that was kept, with a line that says how much is missing; invalid UTF-8 is replaced."""
         excess = max(len(self._tail) - self._half, 0)
         dropped = self._dropped + excess
+        if not dropped:
+            return (self._head + self._tail).decode(errors="replace")
         head = self._head.decode(errors="replace")
         tail = self._tail[excess:].decode(errors="replace")
-        return f"{head}\n[... {dropped} bytes cut ...]\n{tail}" if dropped else head + tail
+        return f"{head}\n[... {dropped} bytes cut ...]\n{tail}"

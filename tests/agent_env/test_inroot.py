@@ -1,0 +1,101 @@
+"""Paths inside another root never lead out of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent_env.sandbox import inroot
+from agent_env.sandbox.inroot import open_beneath, read_in_root, write_in_root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A folder that plays the root, with a secret beside it."""
+    (tmp_path / "secret").write_text("outside")
+    (tmp_path / "root" / "d").mkdir(parents=True)
+    (tmp_path / "root" / "f").write_text("inside")
+    descriptor = os.open(tmp_path / "root", os.O_PATH | os.O_DIRECTORY)
+    yield tmp_path / "root", descriptor
+    os.close(descriptor)
+
+
+def test_paths_are_of_that_root(root: tuple[Path, int]) -> None:
+    for path in ("/f", "f", "/d/../f", "/../../f", "/d/../../../f"):
+        assert read_in_root(root[1], path) == b"inside"
+
+
+def test_links_are_of_that_root(root: tuple[Path, int]) -> None:
+    (root[0] / "absolute").symlink_to("/f")
+    (root[0] / "d" / "up").symlink_to("../../../../f")
+    assert read_in_root(root[1], "/absolute") == b"inside"
+    assert read_in_root(root[1], "/d/up") == b"inside"
+
+
+@pytest.mark.parametrize("target", ["../secret", "{outside}", "../../../../{outside}"])
+def test_a_link_to_the_outside_finds_nothing(root: tuple[Path, int], target: str) -> None:
+    (root[0] / "link").symlink_to(target.format(outside=root[0].parent / "secret"))
+    with pytest.raises(FileNotFoundError):
+        read_in_root(root[1], "/link")
+
+
+def test_writing_through_a_link_stays_inside(root: tuple[Path, int]) -> None:
+    (root[0] / "link").symlink_to("../secret")
+    write_in_root(root[1], "/link", b"caught")
+    assert (root[0] / "secret").read_text() == "caught"
+    assert (root[0].parent / "secret").read_text() == "outside"
+
+
+def test_folders_above_are_made_inside(root: tuple[Path, int]) -> None:
+    (root[0] / "way").symlink_to("/d")
+    write_in_root(root[1], "/way/new/deep/file", b"x")
+    assert (root[0] / "d" / "new" / "deep" / "file").read_bytes() == b"x"
+
+
+def test_a_file_in_the_way_is_an_error(root: tuple[Path, int]) -> None:
+    with pytest.raises(NotADirectoryError):
+        write_in_root(root[1], "/f/under", b"x")
+
+
+def test_shorter_content_leaves_no_rest(root: tuple[Path, int]) -> None:
+    write_in_root(root[1], "/f", b"i")
+    assert read_in_root(root[1], "/f") == b"i"
+
+
+def test_only_regular_files(root: tuple[Path, int]) -> None:
+    os.mkfifo(root[0] / "pipe")
+    with pytest.raises(PermissionError):
+        read_in_root(root[1], "/pipe")
+    with pytest.raises(IsADirectoryError):
+        read_in_root(root[1], "/d")
+    with pytest.raises(OSError, match=r"\w"):
+        write_in_root(root[1], "/pipe", b"x")
+
+
+def test_a_file_beyond_the_limit_is_refused(root: tuple[Path, int]) -> None:
+    with (root[0] / "f").open("wb") as file:
+        file.truncate(inroot.READ_LIMIT + 1)
+    with pytest.raises(OSError, match="larger than the 64 MiB"):
+        read_in_root(root[1], "/f")
+
+
+def test_beneath_follows_no_link_at_all(root: tuple[Path, int]) -> None:
+    (root[0] / "link").symlink_to("d")
+    for path in ("link", "link/x", "../secret", "/f"):
+        with pytest.raises(OSError, match=r"\w"):
+            open_beneath(root[1], path, os.O_RDONLY)
+    os.close(open_beneath(root[1], "d", os.O_RDONLY))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_has_that_users_permissions_and_files(root: tuple[Path, int]) -> None:
+    (root[0] / "f").chmod(0o600)
+    (root[0] / "d").chmod(0o777)
+    with pytest.raises(PermissionError):
+        read_in_root(root[1], "/f", user=1000)
+    with pytest.raises(PermissionError):
+        write_in_root(root[1], "/new", b"", user=1000)
+    write_in_root(root[1], "/d/new", b"x", user=1000)
+    assert ((root[0] / "d" / "new").stat().st_uid, (root[0] / "d" / "new").stat().st_gid) == (1000, 1000)
+    write_in_root(root[1], "/f", b"root again")

@@ -1,0 +1,60 @@
+"""Process trees as the host sees them."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
+
+
+@pytest.fixture
+def family() -> Iterator["subprocess.Popen[str]"]:
+    """A shell with a child and a grandchild."""
+    command = "sleep 300 & (sleep 301; true) & echo ready; wait"
+    with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        for _ in range(500):
+            if len(descendants(shell.pid)) == 4:
+                break
+            time.sleep(0.01)
+        yield shell
+        kill_all_but(shell.pid, {shell.pid})
+        kill(shell.pid)
+
+
+def test_descendants_are_all_below(family: "subprocess.Popen[str]") -> None:
+    assert len(descendants(family.pid)) == 4
+    assert family.pid in descendants(os.getpid())
+
+
+def test_kill_all_but_keeps_what_it_is_told(family: "subprocess.Popen[str]") -> None:
+    keep = {family.pid, min(descendants(family.pid) - {family.pid})}
+    assert kill_all_but(family.pid, keep)
+    assert keep <= descendants(family.pid)
+
+
+def test_kill_of_a_dead_process_is_fine() -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    kill(process.pid)
+
+
+def test_a_first_process_is_known_by_descriptor_and_not_by_number() -> None:
+    with subprocess.Popen(["sleep", "300"]) as process:
+        first = FirstProcess(process.pid)
+        assert not first.is_gone()
+        assert not first.wait(0.01)
+        first.kill()
+        assert first.wait(10)
+        process.wait()
+    assert first.is_gone()
+    first.kill()
+    first.close()
+
+
+def test_no_process_has_an_inner_number_that_is_not_there(family: "subprocess.Popen[str]") -> None:
+    assert find_by_inner_pid(family.pid, 999_999_999) is None
