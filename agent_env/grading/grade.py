@@ -69,7 +69,7 @@ def grade(
 
 def _timeout(task: Task) -> float:
     """Seconds that a grading run may take; one that takes longer is the policy's doing."""
-    return max(LEAST_SECONDS, SLACK * max(run.seconds for run in task.certificate.gold_runs))
+    return max(LEAST_SECONDS, SLACK * max((run.seconds for run in task.certificate.gold_runs), default=0.0))
 
 
 def _hidden_files(task: Task, build: Build, edits: Edits) -> dict[str, bytes | None]:

@@ -1,0 +1,155 @@
+"""The command line: exit codes, one JSON object last on standard output, errors that name what was got."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repodojo.cli import main
+from tasks.pool import Pool
+
+
+@pytest.fixture(autouse=True)
+def _home(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPODOJO_HOME", str(store.root.parent))
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, the JSON object, and standard error of a command with ``--json``."""
+    code = main([*arguments, "--json"])
+    said = capsys.readouterr()
+    return code, json.loads(said.out.splitlines()[-1]), said.err
+
+
+def test_doctor_finds_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
+    code, result, _ = run(capsys, "doctor")
+    assert code == 0
+    assert result["usable"] is True
+    assert {check["what"] for check in result["checks"]} >= {"python", "git", "cache", "sandbox bubblewrap"}
+
+
+def test_pool_ls_lists_tasks(capsys: pytest.CaptureFixture[str], bare_pool: Pool) -> None:
+    code, result, _ = run(capsys, "pool", "ls", str(bare_pool.path))
+    assert code == 0
+    assert [task["id"] for task in result["tasks"]] == ["tiny-longest", "tiny-total"]
+    assert result["hash"] == bare_pool.hash
+
+
+def test_pool_show_takes_the_beginning_of_an_id(capsys: pytest.CaptureFixture[str], bare_pool: Pool) -> None:
+    code, result, _ = run(capsys, "pool", "show", str(bare_pool.path), "tiny-lo")
+    assert code == 0
+    assert result["id"] == "tiny-longest"
+
+
+def test_people_do_not_see_the_solution_unless_they_ask(capsys: pytest.CaptureFixture[str], bare_pool: Pool) -> None:
+    assert main(["pool", "show", str(bare_pool.path), "tiny-longest"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["pool", "show", str(bare_pool.path), "tiny-longest", "--gold"]) == 0
+    assert "max(words" not in plain
+    assert "max(words" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["nosuch"], "nosuch"),
+        (["pool", "ls", "/nonexistent"], "is not a pool"),
+        (["pool", "ls", "POOL", "--split", "dev"], "expected all, train or test"),
+        (["pool", "show", "POOL", "nosuch"], "holds no task 'nosuch'"),
+        (["build", "nosuch.toml", "--out", "OUT"], "nosuch.toml"),
+        (["build", "pypi:toolz", "--out", "OUT", "--strategy", "histroy"], "did you mean 'history'"),
+        (["build", "pypi:toolz", "--out", "OUT", "--sandbox", "podman"], "unknown sandbox backend 'podman'"),
+        (["build", "pypi:toolz", "--out", "OUT", "--llm", "nowhere", "m"], "no address of a model server"),
+        (["rollout", "POOL", "--policy", "/nonexistent/model"], "/nonexistent/model"),
+        (["rollout", "POOL", "--episodes", "0"], "--episodes"),
+        (["train", "/nonexistent.toml"], "/nonexistent.toml"),
+    ],
+)
+def test_bad_input_exits_with_2_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], bare_pool: Pool, tmp_path: Path, arguments: list[str], named: str
+) -> None:
+    out = tmp_path / "out"
+    filled = [{"POOL": str(bare_pool.path), "OUT": str(out)}.get(word, word) for word in arguments]
+    code, result, errors = run(capsys, *filled)
+    assert code == result["exit_code"] == 2
+    assert named in result["error"]
+    assert named in " ".join(errors.split())
+    assert not out.exists()
+
+
+def test_a_configuration_with_a_typo_names_the_field(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = tmp_path / "grpo.toml"
+    config.write_text('pool = "p"\nout = "o"\nsede = 1\n')
+    code, result, _ = run(capsys, "train", str(config))
+    assert code == 2
+    assert "sede" in result["error"]
+
+
+def test_play_runs_what_is_typed_and_gives_up_at_the_end_of_input(
+    capsys: pytest.CaptureFixture[str], bare_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("echo typed $((6 * 7))\ntouch new.txt\n:diff\n:help\n:quit\n"))
+    code = main(["play", str(bare_pool.path), "tiny-total"])
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "typed 42" in said
+    assert "new.txt" in said
+    assert "given up" in said
+
+
+def test_noop_earns_nothing_and_writes_trajectories(
+    capsys: pytest.CaptureFixture[str], bare_pool: Pool, tmp_path: Path
+) -> None:
+    arguments = ["rollout", str(bare_pool.path), "--policy", "noop", "--trajectories", str(tmp_path / "t")]
+    code, result, _ = run(capsys, *arguments)
+    assert code == 0
+    assert {key: result[key] for key in ("episodes", "tasks", "mean_reward", "outcomes")} == {
+        "episodes": 2,
+        "tasks": 2,
+        "mean_reward": 0.0,
+        "outcomes": {"Scored": 2},
+    }
+    assert len(list((tmp_path / "t").rglob("*.json"))) == 2
+
+
+@pytest.mark.network
+def test_oracle_earns_everything(capsys: pytest.CaptureFixture[str], graded_pool: Pool) -> None:
+    code, result, _ = run(capsys, "rollout", str(graded_pool.path), "--policy", "oracle")
+    assert code == 0
+    assert result["mean_reward"] == 1.0
+
+
+@pytest.mark.network
+def test_play_grades_what_was_submitted(
+    capsys: pytest.CaptureFixture[str], graded_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sed -i 's/min(words/max(words/' tiny/words.py\n:submit\n"))
+    code, result, _ = run(capsys, "play", str(graded_pool.path), "tiny-longest")
+    assert (code, result["reward"], result["reason"]) == (0, 1, "passed")
+
+
+def test_the_example_steps_a_task(bare_pool: Pool, store: Any) -> None:
+    example = Path(__file__).parents[2] / "examples/step.py"
+    done = subprocess.run(
+        [sys.executable, str(example), str(bare_pool.path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "REPODOJO_HOME": str(store.root.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "reward 0.0, outcome Scored" in done.stdout
+
+
+def test_the_example_repo_list_and_configuration_are_valid() -> None:
+    from env_builder.repo_list import load_repo_list
+    from rl_trainer.config import load_config
+
+    examples = Path(__file__).parents[2] / "examples"
+    assert [request.name for request in load_repo_list(examples / "repos.toml")] == ["toolz", "boltons"]
+    assert load_config(examples / "grpo.toml").grpo.steps == 10
