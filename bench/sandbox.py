@@ -1,0 +1,153 @@
+"""What sandboxes cost, beside Docker by hand: python bench/sandbox.py [--rounds N]
+
+Prints the median (p50) in milliseconds of each step, and how many times faster than Docker by hand it is, all measured
+in this one run and taken in turns, so that a busy machine is busy for all. Docker is left out where none answers.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from agent_env.errors import BackendUnavailableError
+from agent_env.sandbox.base import SandboxBackend, SandboxSpec
+from agent_env.sandbox.base_image import BASE_IMAGE
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
+from agent_env.sandbox.docker import DockerBackend
+from agent_env.sandbox.docker_client import docker_client
+
+COMMANDS = 20
+"""Commands of each kind that a round runs."""
+
+Round = dict[str, list[float]]
+"""Step to its times in milliseconds."""
+
+FILES, LINES = 200, 50
+"""Size of the tree that every sandbox stands on."""
+
+
+def clock(work: Callable[[], object]) -> float:
+    """Milliseconds that ``work`` takes."""
+    begun = time.perf_counter()
+    work()
+    return (time.perf_counter() - begun) * 1000
+
+
+def ours(backend: SandboxBackend, tree: Path) -> Round:
+    """One sandbox through its life."""
+    made = []
+
+    def start() -> None:
+        made.append(backend.create(SandboxSpec(layers=(tree,))))
+        made[0].run("echo ready", timeout=30)
+
+    def reset() -> None:
+        box.reset()
+        box.run("echo ready", timeout=30)
+
+    round_: Round = {"start": [clock(start)]}
+    box = made[0]
+    round_["command, builtin"] = [clock(lambda: box.run("echo x", timeout=30)) for _ in range(COMMANDS)]
+    round_["command, process"] = [clock(lambda: box.run("/bin/true", timeout=30)) for _ in range(COMMANDS)]
+    box.run("echo change > f0.py; echo new > new.py", timeout=30)
+    round_["changes"] = [clock(box.changes)]
+    round_["reset"] = [clock(reset)]
+    round_["close"] = [clock(box.close)]
+    return round_
+
+
+def by_hand(image: str, tree: Path) -> Round:
+    """The same through the command line of Docker; its reset is a new container."""
+
+    def docker(*arguments: str) -> str:
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    def start() -> None:
+        mount = f"{tree}:/testbed:ro"
+        names.append(docker("run", "-d", "--network", "none", "--init", "-v", mount, image, "sleep", "infinity"))
+        docker("exec", names[-1], "echo", "ready")
+
+    def close() -> None:
+        docker("rm", "-f", names[-1])
+
+    names: list[str] = []
+    round_: Round = {"start": [clock(start)]}
+    shell = ("exec", names[0], "bash", "-c")
+    round_["command, builtin"] = [clock(lambda: docker(*shell, "echo x")) for _ in range(3)]
+    round_["command, process"] = [clock(lambda: docker(*shell, "/bin/true")) for _ in range(3)]
+    round_["reset"] = [clock(lambda: (close(), start()))]
+    round_["close"] = [clock(close)]
+    return round_
+
+
+def measure(subjects: dict[str, tuple[int, Callable[[], Round]]]) -> dict[str, Round]:
+    """All rounds of all subjects, in turns; the first of each is a warm-up and left out."""
+    results: dict[str, Round] = {name: {} for name in subjects}
+    for number in range(max(rounds for rounds, _ in subjects.values()) + 1):
+        for name, (rounds, work) in subjects.items():
+            if number > rounds:
+                continue
+            for step, times in work().items():
+                if number:
+                    results[name].setdefault(step, []).extend(times)
+    return results
+
+
+def show(results: dict[str, Round]) -> None:
+    """The table of medians and ratios."""
+    table = Table(
+        "step, p50 in ms", *results, *(f"{name} is faster by" for name in results if name != "docker by hand")
+    )
+    peer = results.get("docker by hand", {})
+    for step in next(iter(results.values())):
+        medians = {name: statistics.median(times[step]) for name, times in results.items() if step in times}
+        row = [f"{medians[name]:.2f}" if name in medians else "" for name in results]
+        for name in results:
+            if name != "docker by hand":
+                row.append(f"{statistics.median(peer[step]) / medians[name]:.0f}x" if step in peer else "")
+        table.add_row(step, *row)
+    Console(width=140).print(table)
+
+
+def make_tree(root: Path) -> Path:
+    """A source tree of ``FILES`` small files."""
+    for number in range(FILES):
+        (root / f"f{number}.py").write_text("x = 1\n" * LINES)
+    root.chmod(0o755)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=30, help="sandboxes of bubblewrap; Docker gets a fifth of it")
+    rounds = parser.parse_args(arguments).rounds
+    with tempfile.TemporaryDirectory(prefix="repodojo-bench-") as folder:
+        tree = make_tree(Path(folder))
+        bubblewrap = BubblewrapBackend()
+        subjects: dict[str, tuple[int, Callable[[], Round]]] = {"bubblewrap": (rounds, lambda: ours(bubblewrap, tree))}
+        try:
+            version = docker_client().version()["Version"]
+        except BackendUnavailableError as error:
+            print(f"without Docker: {error}")
+        else:
+            docker = DockerBackend()
+            few = max(rounds // 5, 2)
+            subjects["docker"] = (few, lambda: ours(docker, tree))
+            subjects["docker by hand"] = (few, lambda: by_hand(BASE_IMAGE, tree))
+            print(f"Docker Engine {version}, image {BASE_IMAGE}; by hand: docker run, docker exec, docker rm -f")
+        before = os.getloadavg()[0]
+        print(f"{os.cpu_count()} cores, load {before:.1f}; a tree of {FILES} files; {rounds} rounds of bubblewrap")
+        show(measure(subjects))
+        print(f"load at the end {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
