@@ -67,6 +67,7 @@ def test_reward_rises_under_grpo(tmp_path: Path) -> None:
     assert [line["step"] for line in steps] == list(range(1, 15))
     assert all(line["sampler_mismatch"] < 1e-3 for line in steps)
     assert {progress.stage for progress in told} == {"demonstrate", "warm start", "calibrate", "grpo"}
+    assert all(progress.done <= progress.total for progress in told)
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 

@@ -1,0 +1,151 @@
+"""Grading: gold 1, nothing 0, and none of these ways to fake it. Real runs on the small project."""
+
+from collections.abc import Callable
+
+import pytest
+
+from agent_env.grading import Grade, TestStatus, grade, run_suite
+from agent_env.grading.states import gold_edits
+from agent_env.sandbox.base import StopCause
+from agent_env.store import Build, EnvironmentStore
+from agent_env.workbench import Workbench
+from tasks.pool import Pool
+from tasks.task import Task
+from tasks.tree import Edits
+
+pytestmark = pytest.mark.network
+
+Attempt = Callable[[Edits], Grade]
+
+
+@pytest.fixture
+def task(graded_pool: Pool) -> Task:
+    return graded_pool.task("tiny-total")
+
+
+@pytest.fixture
+def build(graded_pool: Pool, store: EnvironmentStore, task: Task) -> Build:
+    return Workbench(graded_pool, store).build(task)
+
+
+@pytest.fixture
+def attempt(task: Task, build: Build, store: EnvironmentStore) -> Attempt:
+    return lambda changes: grade(task, changes, build, store.backend)
+
+
+def test_gold_earns_1_each_time(task: Task, build: Build, attempt: Attempt) -> None:
+    for _ in range(3):
+        assert attempt(gold_edits(task, build.tree)).reward == 1
+
+
+def test_nothing_earns_0(attempt: Attempt) -> None:
+    grading = attempt({})
+    assert (grading.reward, grading.reason) == (0, "tests_failed")
+
+
+def test_tests_and_configuration_do_not_cross(task: Task, build: Build, attempt: Attempt) -> None:
+    grading = attempt(
+        {
+            "tests/test_hidden.py": b"def test_total(): pass\ndef test_mean(): pass\ndef test_longest(): pass\n",
+            "conftest.py": b"def pytest_runtest_makereport(item, call): ...\n",
+            "pytest.ini": b"[pytest]\naddopts = --co\n",
+        }
+    )
+    assert grading.reward == 0
+    assert {left.path for left in grading.left_out} == {"tests/test_hidden.py", "conftest.py", "pytest.ini"}
+
+
+HOSTILE = {
+    "ends the process with success": b"import os\nos._exit(0)\n",
+    "leaves at once": b"import sys\nsys.exit(0)\n",
+    "skips all": b"import pytest\npytest.skip('all', allow_module_level=True)\n",
+    "prints verdicts": b"print('tests/test_hidden.py::test_total PASSED\\n3 passed')\nraise SystemExit(0)\n",
+    "patches the runner": (
+        b"import _pytest.runner as r\n"
+        b"import _pytest.reports as p\n"
+        b"make = p.TestReport.from_item_and_call.__func__\n"
+        b"def forged(cls, item, call):\n"
+        b"    call.excinfo = None\n"
+        b"    return make(cls, item, call)\n"
+        b"p.TestReport.from_item_and_call = classmethod(forged)\n"
+        b"def total(numbers): return 0\n"
+        b"def mean(numbers): return 0\n"
+    ),
+    "compares equal to everything": (
+        b"class Any:\n    def __eq__(self, other): return True\n    def __ne__(self, other): return False\n"
+        b"def total(numbers): return Any()\n"
+        b"def mean(numbers): return Any()\n"
+    ),
+    "writes forged results to every descriptor": (
+        b"import json, os\n"
+        b"lines = ''.join(json.dumps([f'tests/test_hidden.py::{n}', 'passed', 0.0, '']) + '\\n'\n"
+        b"    for n in ('test_total', 'test_mean', 'test_longest'))\n"
+        b"for number in range(3, 64):\n"
+        b"    try: os.write(number, lines.encode())\n"
+        b"    except OSError: pass\n"
+        b"os._exit(0)\n"
+    ),
+    "kills its supervisor": b"import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=[name.replace(" ", "-") for name in HOSTILE])
+def test_faked_results_earn_0(attempt: Attempt, source: bytes) -> None:
+    assert attempt({"tiny/counting.py": source}).reward == 0
+
+
+def test_an_honest_fix_beside_odd_output_earns_1(task: Task, build: Build, attempt: Attempt) -> None:
+    (path, content), *_ = gold_edits(task, build.tree).items()
+    assert content is not None
+    assert attempt({path: content + b"\nprint('x' * 100_000)\n"}).reward == 1
+
+
+def test_a_suite_run_tells_statuses_and_what_failed(build: Build, store: EnvironmentStore) -> None:
+    tests = (
+        b"import pytest\n"
+        b"def test_ok(): pass\n"
+        b"def test_bad(): assert 1 == 2\n"
+        b"@pytest.mark.skip\ndef test_skipped(): pass\n"
+        b"@pytest.mark.xfail\ndef test_xfailed(): assert False\n"
+        b"@pytest.mark.xfail\ndef test_xpassed(): pass\n"
+        b"@pytest.fixture\ndef broken(): raise OSError('no')\n"
+        b"def test_error(broken): pass\n"
+    )
+    edits = {"tests/test_kinds.py": tests, "tests/test_unreadable.py": b"import nosuchmodule\n"}
+    run = run_suite(store.backend, build, edits, ids=None, order_seed=3, timeout=60)
+    statuses = {name.partition("::")[2]: outcome.status for name, outcome in run.outcomes.items()}
+    assert {name: statuses[name] for name in statuses if name != "test_shout"} == {
+        "test_ok": TestStatus.PASSED,
+        "test_bad": TestStatus.FAILED,
+        "test_skipped": TestStatus.SKIPPED,
+        "test_xfailed": TestStatus.XFAILED,
+        "test_xpassed": TestStatus.XPASSED,
+        "test_error": TestStatus.ERROR,
+    }
+    assert "assert 1 == 2" in run.outcomes["tests/test_kinds.py::test_bad"].detail
+    assert "nosuchmodule" in run.collect_errors["tests/test_unreadable.py"]
+
+
+def test_the_order_follows_the_seed(build: Build, store: EnvironmentStore) -> None:
+    tests = b"".join(b"def test_%d(): pass\n" % number for number in range(12))
+
+    def order(seed: int | None) -> list[str]:
+        run = run_suite(store.backend, build, {"tests/test_many.py": tests}, ids=None, order_seed=seed, timeout=60)
+        return [test for test in run.outcomes if "test_many" in test]
+
+    plain = order(None)
+    assert order(1) == order(1) != plain
+    assert sorted(order(2)) == sorted(plain)
+
+
+def test_a_hanging_suite_is_stopped(build: Build, store: EnvironmentStore) -> None:
+    edits = {"tests/test_hang.py": b"while True: pass\n"}
+    run = run_suite(store.backend, build, edits, ids=None, order_seed=None, timeout=2)
+    assert run.stopped is StopCause.TIMEOUT
+    assert not run.outcomes
+
+
+def test_no_bytecode_of_the_source_is_kept(build: Build, store: EnvironmentStore) -> None:
+    run_suite(store.backend, build, {}, ids=None, order_seed=None, timeout=60)
+    kept = {path.name.partition(".")[0] for path in (build.bytecode / "testbed").rglob("*.pyc")}
+    assert kept == {"test_words"}

@@ -1,0 +1,131 @@
+"""Validation: what is certified, and what is refused with which word. Real runs on the small project."""
+
+from collections.abc import Callable
+
+import pytest
+
+from agent_env.grading import run_suite
+from agent_env.store import Build, EnvironmentStore
+from agent_env.workbench import Workbench
+from env_builder.candidate import Candidate
+from env_builder.validation import Bench, Rejected, Validated, validate
+from tasks.pool import Pool
+from tasks.task import Statement
+from tasks.tree import Edits
+
+pytestmark = pytest.mark.network
+
+WORDS = b"""def shout(text):
+    return text.upper() + "!"
+
+
+def longest(words):
+    return max(words, key=len)
+"""
+
+Make = Callable[..., Candidate]
+
+
+@pytest.fixture(scope="module")
+def build(graded_pool: Pool, store: EnvironmentStore) -> Build:
+    return Workbench(graded_pool, store).build(graded_pool.tasks()[0])
+
+
+@pytest.fixture(scope="module")
+def bench(build: Build, store: EnvironmentStore) -> Bench:
+    baseline = run_suite(store.backend, build, {}, ids=None, order_seed=None, timeout=60)
+    return Bench(
+        build=build,
+        backend=store.backend,
+        baseline=frozenset(baseline.passed()),
+        timeout=20,
+        write=lambda draft: Statement(text=f"{len(draft.failures)} failures", method="template"),
+        audit=lambda draft, statement: [],
+    )
+
+
+def candidate(broken: Edits | None = None, gold: Edits | None = None, tests: Edits | None = None) -> Candidate:
+    return Candidate(
+        repo="tiny",
+        commit="0" * 40,
+        strategy="history.commit" if tests else "procedural.test",
+        broken=broken or {},
+        gold=gold or {},
+        tests=tests or {},
+        target="tiny/words.py:shout",
+    )
+
+
+TESTS: Edits = {
+    "tests/test_words.py": (
+        b"from tiny.words import longest, shout\n\n\ndef test_shout():\n    assert shout('a') == 'A!'\n"
+        b"\n\ndef test_longest_of_none():\n    assert longest([]) is None\n"
+    )
+}
+GOLD: Edits = {"tiny/words.py": WORDS.replace(b"key=len)", b"key=len, default=None)")}
+
+
+def test_a_mined_change_is_certified_by_three_runs_a_state(bench: Bench) -> None:
+    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench)
+    assert isinstance(verdict, Validated), verdict
+    task = verdict.task
+    assert task.fail_to_pass == ("tests/test_words.py::test_longest_of_none",)
+    assert task.pass_to_pass == ("tests/test_words.py::test_shout",)
+    assert [run.reward for run in task.certificate.start_runs] == [0, 0, 0]
+    assert [run.reward for run in task.certificate.gold_runs] == [1, 1, 1]
+    assert len({run.order_seed for run in (*task.certificate.start_runs, *task.certificate.gold_runs)}) == 6
+    assert set(task.certificate.digests) == {"start_tree", "gold_tree", "environment", "tests", "runner"}
+    assert task.setup_patch == ""
+    assert "default=None" in task.gold_patch
+    assert "test_longest_of_none" in task.test_patch
+    assert "test_longest_of_none" not in task.gold_patch
+
+
+def test_the_tests_that_show_a_planted_bug_are_hidden(build: Build, bench: Bench) -> None:
+    tests = {
+        "tests/test_more.py": b"from tiny.counting import total\n\n\ndef test_total():\n    assert total([1]) == 1\n"
+    }
+    two = bench._replace(baseline=bench.baseline | {"tests/test_more.py::test_total"})
+    broken = {"tiny/words.py": WORDS.replace(b'"!"', b'"?"')}
+    verdict = validate(candidate(broken=broken, tests=tests), two)
+    assert isinstance(verdict, Validated), verdict
+    assert "deleted file" in verdict.task.setup_patch
+    assert "test_shout" in verdict.task.test_patch
+
+
+REJECTED: dict[str, Candidate] = {
+    "no_failing_test": candidate(broken={"tiny/words.py": WORDS.replace(b"max(", b"min(")}),
+    "breaks_everything": candidate(broken={"tiny/words.py": b"raise OSError\n"}),
+    "no_fail_to_pass": candidate(gold={"tiny/words.py": WORDS + b"\n"}, tests=TESTS),
+    "timeout": candidate(broken={"tiny/words.py": b"while True: pass\n"}),
+    "patch": candidate(gold={**GOLD, "tiny/data.bin": b"\0\xff"}, tests=TESTS),
+}
+
+
+@pytest.mark.parametrize("reason", REJECTED)
+def test_what_is_no_task_is_refused_with_its_reason(bench: Bench, reason: str) -> None:
+    quick = bench._replace(timeout=3) if reason == "timeout" else bench
+    verdict = validate(REJECTED[reason], quick)
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == reason
+
+
+def test_a_leak_refuses_a_task(bench: Bench) -> None:
+    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench._replace(audit=lambda *_: ["gold-line: venv:x.py:3"]))
+    assert isinstance(verdict, Rejected)
+    assert (verdict.reason, verdict.detail) == ("leak", "gold-line: venv:x.py:3")
+
+
+def test_a_test_that_changes_its_mind_is_left_out_and_named(bench: Bench) -> None:
+    flaky = (
+        b"import os\n\n\ndef test_coin():\n    assert os.urandom(1)[0] < 200\n"
+        b"\n\ndef test_coin_again():\n    assert os.urandom(1)[0] < 100\n"
+    )
+    for _ in range(12):  # a coin that falls the same way six times is possible, twelve times six is not
+        verdict = validate(candidate(gold=GOLD, tests={**TESTS, "tests/test_coin.py": flaky}), bench)
+        if isinstance(verdict, Validated) and verdict.task.certificate.flaky:
+            assert all("test_coin" in test for test in verdict.task.certificate.flaky)
+            kept = {*verdict.task.fail_to_pass, *verdict.task.pass_to_pass}
+            assert not kept & set(verdict.task.certificate.flaky)
+            return
+    pytest.fail("no run named a flaky test")
