@@ -4,6 +4,7 @@
 pytest, and its tasks are certified by real runs.
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -175,3 +176,12 @@ def certify(task: Task, build: Build, store: EnvironmentStore) -> Task:
         start_runs=(start,), gold_runs=(gold,), sandbox="bubblewrap", digests={"environment": build.environment.id}
     )
     return task.model_copy(update={"certificate": certificate})
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where every real part is said to be there (``REPODOJO_NO_SKIP``), a skipped test fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("REPODOJO_NO_SKIP") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("tests were skipped although REPODOJO_NO_SKIP is set", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
