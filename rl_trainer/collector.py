@@ -40,6 +40,11 @@ class Collected(NamedTuple):
         return sum(rollout.reward for rollout in self.valid) / len(self.valid)
 
 
+def ignore_episode(rollout: Rollout) -> None:
+    """Tell nobody."""
+    del rollout
+
+
 class Collector:
     """Environments and threads for up to ``concurrency`` episodes at once. Close it, or use it as a context manager.
 
@@ -58,7 +63,7 @@ class Collector:
         limits: Limits,
         *,
         concurrency: int = 16,
-        on_episode: Callable[[Rollout], None] = lambda rollout: None,
+        on_episode: Callable[[Rollout], None] = ignore_episode,
     ) -> None:
         self.chat, self.limits, self.on_episode = chat, limits, on_episode
         self._make_env, self._concurrency = make_env, concurrency

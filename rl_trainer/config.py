@@ -19,7 +19,7 @@ class SFTConfig(Record):
     """The most passes over the demonstrations."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak of AdamW's learning rate; for a pretrained model about 2e-5."""
-    batch_size: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=2, ge=1)
     """Trajectories of an optimiser step."""
     target_loss: float = Field(default=0.005, ge=0)
     """Stop once an epoch's mean loss (nats a token) is this low: a policy that is certain of all explores nothing. A

@@ -15,7 +15,7 @@ from pathlib import Path
 from rl_trainer.calibration import Calibration, measure, write_difficulty
 from rl_trainer.chat import ChatFormat
 from rl_trainer.checkpoint import Checkpoint, RunState, load_latest, save_checkpoint
-from rl_trainer.collector import Collector
+from rl_trainer.collector import Collector, ignore_episode
 from rl_trainer.config import TrainConfig
 from rl_trainer.curve import draw_curve
 from rl_trainer.grpo import GRPO
@@ -119,6 +119,7 @@ class Training:
             temperature=self.config.temperature,
             seed=self.config.seed + _CALIBRATION_SEED,
         )
+        collector.on_episode = ignore_episode
         self.folder.write_calibration(calibration)
         return calibration
 
