@@ -11,6 +11,7 @@ from env_builder.errors import UnusableRepoError
 from env_builder.request import RepoRequest
 from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
+from env_builder.untouched import UntouchedRuns
 from env_builder.validation import Bench, Draft
 from tasks.ledger import EnvironmentEntry
 from tasks.patch import patched_paths
@@ -83,11 +84,13 @@ class Benches:
             record=self._record,
             suite_seconds=self._suite_seconds,
         )
+        timeout = min(self._suite_seconds, max(LEAST_SECONDS, SLACK * tested.baseline.seconds))
         return Bench(
             build=tested.build,
             backend=self._backend,
             baseline=frozenset(tested.baseline.passed()),
-            timeout=min(self._suite_seconds, max(LEAST_SECONDS, SLACK * tested.baseline.seconds)),
+            timeout=timeout,
+            untouched=UntouchedRuns(tested.build, self._backend, timeout),
             write=self._write,
             audit=_Auditor(tested.build),
         )

@@ -4,7 +4,8 @@ Two states are run, each ``RUNS`` times in fresh sandboxes, without network, in 
 source under the hidden tests) and the solution (the mended source under the same tests). Fail-to-pass are the tests
 that never pass in the start and always in the solution; pass-to-pass those that always pass in both. A test that
 changes its mind between runs of one state is left out and named. The states that run are those that the grader will
-compose from the task's patches: their digests are compared.
+compose from the task's patches: their digests are compared. The solution of a planted bug is the environment's
+untouched tree, the same for all of them: its runs are made once and shared (``env_builder/untouched.py``).
 """
 
 import time
@@ -21,11 +22,12 @@ from blockers.errors import PatchRefusedError
 from env_builder.candidate import Candidate
 from env_builder.draft import DraftPatches, draft_patches
 from env_builder.errors import StatementRefusedError
+from env_builder.untouched import SeededRun, UntouchedRuns, order_seed
 from tasks.certificate import Certificate, RunEvidence
 from tasks.errors import PatchError
 from tasks.record import digest_json
 from tasks.task import Statement, Task
-from tasks.tree import tree_digest
+from tasks.tree import Edits, tree_digest
 
 RUNS = 3
 """Runs of each state."""
@@ -60,6 +62,7 @@ class Bench(NamedTuple):
     """Tests that pass on the environment's untouched tree."""
     timeout: float
     """Seconds that one run may take."""
+    untouched: UntouchedRuns
     write: Callable[["Draft"], Statement]
     """Writes the problem statement. Raises ``StatementRefusedError`` where it cannot be written without a leak."""
     audit: Callable[["Draft", Statement], Sequence[str]]
@@ -107,7 +110,7 @@ def validate(candidate: Candidate, bench: Bench) -> Validated | Rejected:
 def _validate(candidate: Candidate, bench: Bench) -> Task:
     runs = _Runs(candidate, bench)
     runs.run("start")
-    _require_failing(candidate, runs.start[0], bench)
+    _require_failing(candidate, runs.start[0].run, bench)
     runs.run("gold")
     runs.settle()
     for state in ("start", "gold"):
@@ -134,8 +137,8 @@ class _Runs:
     def __init__(self, candidate: Candidate, bench: Bench) -> None:
         self._candidate = candidate
         self._bench = bench
-        self.start: list[SuiteRun] = []
-        self.gold: list[SuiteRun] = []
+        self.start: list[SeededRun] = []
+        self.gold: list[SeededRun] = []
         self.fail_to_pass: set[str] = set()
         self.pass_to_pass: set[str] = set()
         self.flaky: set[str] = set()
@@ -144,25 +147,31 @@ class _Runs:
         """Run a state once more: the whole suite the first time, then the tests that matter."""
         done = self.start if state == "start" else self.gold
         edits = self._candidate.broken if state == "start" else self._candidate.gold
+        edits = {**edits, **self._candidate.tests}
+        made = self._run(edits, state, len(done)) if edits else self._bench.untouched.get(len(done))
+        if made.run.stopped:
+            raise RejectedError(made.run.stopped.value, f"the {state} state, run {len(done) + 1}: {made.run.error}")
+        if made.run.error and state == "gold":
+            raise RejectedError("gold_crashes", made.run.error)
+        done.append(made)
+
+    def _run(self, edits: Edits, state: str, number: int) -> SeededRun:
+        seed = order_seed(self._candidate.id, state, number)
         run = run_suite(
             self._bench.backend,
             self._bench.build,
-            {**edits, **self._candidate.tests},
+            edits,
             ids=sorted(self.fail_to_pass | self.pass_to_pass) or None,
-            order_seed=order_seed(self._candidate, state, len(done)),
+            order_seed=seed,
             timeout=self._bench.timeout,
         )
-        if run.stopped:
-            raise RejectedError(run.stopped.value, f"the {state} state, run {len(done) + 1}: {run.error}")
-        if run.error and state == "gold":
-            raise RejectedError("gold_crashes", run.error)
-        done.append(run)
+        return SeededRun(seed, run)
 
     def settle(self) -> None:
         """Sort the tests by what all runs show; what was settled otherwise by earlier runs is flaky."""
-        always = set.intersection(*(run.passed() for run in self.gold))
-        ever = set.union(*(run.passed() for run in self.start))
-        every = set.intersection(*(run.passed() for run in self.start))
+        always = set.intersection(*(made.run.passed() for made in self.gold))
+        ever = set.union(*(made.run.passed() for made in self.start))
+        every = set.intersection(*(made.run.passed() for made in self.start))
         if len(self.start) == len(self.gold) == 1:
             self.fail_to_pass, self.pass_to_pass = always - ever, always & every
         else:
@@ -174,23 +183,18 @@ class _Runs:
         if not self.fail_to_pass:
             raise RejectedError("flaky" if self.flaky else "no_fail_to_pass", ", ".join(sorted(self.flaky)))
 
-    def evidence(self, runs: list[SuiteRun], state: str) -> tuple[RunEvidence, ...]:
+    def evidence(self, runs: list[SeededRun]) -> tuple[RunEvidence, ...]:
         """The runs as the certificate holds them."""
         expected = self.fail_to_pass | self.pass_to_pass
         return tuple(
             RunEvidence(
-                order_seed=order_seed(self._candidate, state, number),
+                order_seed=seed,
                 reward=1 if expected <= run.passed() else 0,
                 passed=len(expected & run.passed()),
                 seconds=round(run.seconds, 3),
             )
-            for number, run in enumerate(runs)
+            for seed, run in runs
         )
-
-
-def order_seed(candidate: Candidate, state: str, number: int) -> int:
-    """Seed of a run's test order: a function of the candidate, the state and the run's number."""
-    return int(digest_json([candidate.id, state, number])[:8], 16)
 
 
 def _require_failing(candidate: Candidate, run: SuiteRun, bench: Bench) -> None:
@@ -206,7 +210,7 @@ def _require_failing(candidate: Candidate, run: SuiteRun, bench: Bench) -> None:
 
 def _failures(runs: _Runs) -> tuple[TestOutcome, ...]:
     """What the start state showed for the fail-to-pass tests; a file that could not be collected counts as one."""
-    first = runs.start[0]
+    first = runs.start[0].run
     shown = [first.outcomes[test_id] for test_id in sorted(runs.fail_to_pass) if test_id in first.outcomes]
     files = {test_id.partition("::")[0] for test_id in runs.fail_to_pass}
     errors = [(path, text) for path, text in first.collect_errors.items() if path in files]
@@ -216,8 +220,8 @@ def _failures(runs: _Runs) -> tuple[TestOutcome, ...]:
 def _certify(draft: Draft, runs: _Runs, statement: Statement, bench: Bench) -> Task:
     environment = bench.build.environment
     certificate = Certificate(
-        start_runs=runs.evidence(runs.start, "start"),
-        gold_runs=runs.evidence(runs.gold, "gold"),
+        start_runs=runs.evidence(runs.start),
+        gold_runs=runs.evidence(runs.gold),
         flaky=tuple(sorted(runs.flaky)),
         sandbox=bench.backend.name,
         digests={},

@@ -25,7 +25,8 @@ class Certificate(Record):
     start_runs: tuple[RunEvidence, ...]
     """Runs of the untouched start state: reward 0 each, and every fail-to-pass test not passed."""
     gold_runs: tuple[RunEvidence, ...]
-    """Runs of the start state with the gold patch: reward 1 each."""
+    """Runs of the start state with the gold patch: reward 1 each. Tasks with the same ``gold_tree`` digest (the bugs
+    planted in one tree) share them."""
     flaky: tuple[str, ...] = ()
     """Tests left out because their result changed between runs of one state."""
     leak_findings: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from agent_env.grading import run_suite
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from env_builder.candidate import Candidate
+from env_builder.untouched import UntouchedRuns
 from env_builder.validation import Bench, Rejected, Validated, validate
 from tasks.pool import Pool
 from tasks.task import Statement
@@ -39,6 +40,7 @@ def bench(build: Build, store: EnvironmentStore) -> Bench:
         backend=store.backend,
         baseline=frozenset(baseline.passed()),
         timeout=20,
+        untouched=UntouchedRuns(build, store.backend, 20),
         write=lambda draft: Statement(text=f"{len(draft.failures)} failures", method="template"),
         audit=lambda draft, statement: [],
     )

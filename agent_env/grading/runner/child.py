@@ -4,6 +4,7 @@ Gets its request on standard input: ``arguments`` for pytest, ``ids`` to keep (n
 found).
 """
 
+import gc
 import json
 import os
 import random
@@ -31,6 +32,10 @@ class Reporter:
             items[:] = [item for item in items if item.nodeid in self._ids]
         if self._order_seed is not None:
             shuffle(items, random.Random(self._order_seed))
+
+    def pytest_collection_finish(self) -> None:
+        """What is loaded by now stays: later garbage collections need not look at it."""
+        gc.freeze()
 
     def pytest_collectreport(self, report: Any) -> None:
         """A file that cannot be collected."""
