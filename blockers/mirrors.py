@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 from random import Random
 from typing import NamedTuple
 
+from tasks.syntax import parse_python
+
 
 class Mirror(NamedTuple):
     """One mirrored test."""
@@ -30,7 +32,7 @@ def mirror_tests(module: str, tests: Collection[str], names: Collection[str], rn
         names: names for the mirrors; as many are made, or fewer where the module does not give as many.
         rng: chooses tests, assertions and wrong values.
     """
-    functions = [node for node in ast.parse(module).body if isinstance(node, ast.FunctionDef) and node.name in tests]
+    functions = [node for node in parse_python(module).body if isinstance(node, ast.FunctionDef) and node.name in tests]
     fit = [(function, places) for function in functions if (places := list(_places(function)))]
     rng.shuffle(fit)
     return [
@@ -68,7 +70,7 @@ def _mirrored(function: ast.FunctionDef, place: int, name: str, rng: Random) -> 
     assert isinstance(statement, ast.Assert)
     assert isinstance(statement.test, ast.Compare)
     literal = statement.test.comparators[0]
-    statement.test.comparators[0] = ast.parse(repr(_wrong(_value(literal), rng)), mode="eval").body
+    statement.test.comparators[0] = parse_python(repr(_wrong(_value(literal), rng)), mode="eval").body
     return ast.unparse(mirrored) + "\n"
 
 

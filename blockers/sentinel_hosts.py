@@ -4,6 +4,7 @@ import ast
 from collections.abc import Sequence
 from random import Random
 
+from tasks.syntax import parse_python
 from tasks.tree import Edits
 
 _BLOCK = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -28,7 +29,7 @@ def find_hosts(like: Sequence[str], hidden_files: Edits) -> list[tuple[str, str]
 def _is_plain(content: bytes) -> bool:
     """Whether a module parses, ends its lines by LF, and binds at its top nothing that changes a plain test in it."""
     try:
-        module = ast.parse(content)
+        module = parse_python(content)
         content.decode()
     except (SyntaxError, ValueError):
         return False
@@ -49,7 +50,7 @@ def _bound(node: ast.stmt) -> set[str]:
 def insert_tests(host: str, sources: Sequence[str], rng: Random) -> str:
     """Put tests between a module's own: at its end where the module seems to care about the numbers of its lines."""
     lines = host.removesuffix("\n").split("\n")
-    ends = [node.end_lineno or len(lines) for node in ast.parse(host).body if isinstance(node, _BLOCK)]
+    ends = [node.end_lineno or len(lines) for node in parse_python(host).body if isinstance(node, _BLOCK)]
     moves = not any(word in host for word in _COUNTS_LINES)
     places = sorted(((rng.choice(ends) if moves else len(lines)), source) for source in sources)
     for place, source in reversed(places):

@@ -10,6 +10,8 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from tasks.syntax import parse_python
+
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
@@ -113,7 +115,7 @@ def _poetry(table: dict[str, Any]) -> tuple[str, ...]:
 def _setup_arguments(path: Path) -> dict[str, Any]:
     """Literal arguments of the call of ``setup`` in setup.py, names of module-level literals followed."""
     try:
-        module = ast.parse(path.read_text(encoding="utf-8"))
+        module = parse_python(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
         return {}
     named: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from env_builder.project import read_ini, read_toml
 from env_builder.request import RepoRequest
+from tasks.syntax import parse_python
 from tasks.tree import list_files
 
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
@@ -194,7 +195,7 @@ def _names_used(source: bytes) -> set[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = ast.parse(source)
+            module = parse_python(source)
     except (SyntaxError, ValueError, RecursionError):
         return set()
     found: set[str] = set()

@@ -9,6 +9,7 @@ from env_builder.behaviour.excerpt import Excerpt
 from env_builder.behaviour.inline import inlined
 from env_builder.behaviour.report import Report, split_comparison, unittest_comparison
 from env_builder.behaviour.subject import find_subject
+from tasks.syntax import parse_python
 
 Fault = Literal["value", "exception", "no_exception", "condition", "absent"]
 
@@ -146,7 +147,7 @@ def _shown_statement(check: Check, fault: Fault) -> list[ast.stmt]:
         and check.right is not None
         and (fault == "condition" or check.operator not in ("==", "is"))
     ):
-        return [ast.parse(f"{ast.unparse(check.left)} {check.operator} {ast.unparse(check.right)}").body[0]]
+        return [parse_python(f"{ast.unparse(check.left)} {check.operator} {ast.unparse(check.right)}").body[0]]
     return [ast.Expr(check.left)]
 
 

@@ -9,6 +9,7 @@ from env_builder.behaviour.check import Check, blocks_of, read_check, statement_
 from env_builder.behaviour.names import bound_names, needed_names, read_names, root_name, touched_names
 from env_builder.behaviour.origin import Imports
 from env_builder.behaviour.plain import plain
+from tasks.syntax import parse_python
 
 NodeType = TypeVar("NodeType", bound=ast.stmt)
 
@@ -36,7 +37,7 @@ class SourceModule:
 
     def __init__(self, path: str, content: bytes) -> None:
         self.path = path
-        self.tree = ast.parse(content)
+        self.tree = parse_python(content)
         self.imports = Imports(self.tree, path)
         self._globals = {name: node for node in _top_level(self.tree.body) for name in bound_names(node)}
 
@@ -93,7 +94,7 @@ class SourceModule:
     def _complete(self, check: Check, before: list[ast.stmt], *, sliced: bool = True) -> Excerpt:
         needed = needed_names(check.nodes())
         if check.exception:
-            needed |= read_names([ast.parse(check.exception)])
+            needed |= read_names([parse_python(check.exception)])
         kept: list[ast.stmt] = []
         for node in reversed(before):
             relevant = _relevant(node, needed, self.imports.modules) if sliced else node
@@ -119,8 +120,8 @@ class SourceModule:
             statement = self.imports.statement(name)
             node = self._globals.get(name)
             if node is None and name in _FIXTURES:
-                excerpt.imports.append(ast.parse(_FIXTURES[name][0]).body[0])
-                defined[name] = ast.parse(_FIXTURES[name][1]).body[0]
+                excerpt.imports.append(parse_python(_FIXTURES[name][0]).body[0])
+                defined[name] = parse_python(_FIXTURES[name][1]).body[0]
             elif node is not None and not isinstance(node, ast.Import | ast.ImportFrom) and not _is_fixture(node):
                 defined[name] = node
                 open_names += sorted(read_names([node]) - {name})
@@ -150,7 +151,7 @@ class _Members(ast.NodeTransformer):
         """The statement without ``self.``."""
         if not self._known:
             return node
-        copied: ast.stmt = self.visit(ast.parse(ast.unparse(node)).body[0])
+        copied: ast.stmt = self.visit(parse_python(ast.unparse(node)).body[0])
         ast.copy_location(copied, node)
         return ast.fix_missing_locations(copied)
 
@@ -309,7 +310,7 @@ def _is_fixture(node: ast.stmt) -> bool:
 
 
 def _assignments(arguments: Mapping[str, str]) -> list[ast.stmt]:
-    return [ast.parse(f"{name} = {value}").body[0] for name, value in arguments.items()]
+    return [parse_python(f"{name} = {value}").body[0] for name, value in arguments.items()]
 
 
 def _merged(statements: list[ast.stmt]) -> list[ast.stmt]:

@@ -4,13 +4,14 @@ import ast
 from typing import TypeVar
 
 from env_builder.behaviour.check import called_name, read_check
+from tasks.syntax import parse_python
 
 StatementType = TypeVar("StatementType", bound=ast.stmt)
 
 
 def plain(statement: StatementType) -> StatementType:
     """A copy of a compound statement without unittest's methods, where they have a plain form."""
-    copied: StatementType = _Plain().visit(ast.parse(ast.unparse(statement)).body[0])
+    copied: StatementType = _Plain().visit(parse_python(ast.unparse(statement)).body[0])
     ast.copy_location(copied, statement)
     return ast.fix_missing_locations(copied)
 
@@ -24,7 +25,7 @@ class _Plain(ast.NodeTransformer):
         test: ast.expr = check.left
         if check.kind == "compare" and check.right is not None:
             sides = (check.right, check.left) if check.swapped else (check.left, check.right)
-            test = ast.parse(f"{_operand(sides[0])} {check.operator} {_operand(sides[1])}", mode="eval").body
+            test = parse_python(f"{_operand(sides[0])} {check.operator} {_operand(sides[1])}", mode="eval").body
         elif not check.wanted:
             test = ast.UnaryOp(op=ast.Not(), operand=test)
         return ast.Assert(test=test)

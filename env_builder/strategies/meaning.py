@@ -4,6 +4,8 @@ import ast
 import warnings
 from types import CodeType
 
+from tasks.syntax import parse_python
+
 Meaning = tuple[object, ...]
 """Compares equal where two files behave the same: bytecode less positions, docstrings and comments."""
 
@@ -15,7 +17,7 @@ def meaning(source: bytes) -> Meaning | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+            tree = parse_python(source)
             for node in ast.walk(tree):
                 _strip_docstring(node)
             return _code_meaning(compile(tree, "<candidate>", "exec", dont_inherit=True))
