@@ -71,10 +71,15 @@ def documents(root: Path) -> Iterator[Document]:
             path = Path(folder) / name
             if name in REPOSITORIES:
                 yield Document(path.relative_to(root).as_posix(), "", True)
-            elif path.is_file() and not path.is_symlink():
+            elif path.is_file() and not path.is_symlink() and not _is_packers(path):
                 with path.open("rb") as file:
                     yield from read_document(path.relative_to(root).as_posix(), file.read(MAX_BYTES))
         folders[:] = sorted(name for name in folders if name not in REPOSITORIES)
+
+
+def _is_packers(path: Path) -> bool:
+    """Whether a file is a record that only the packing or the installing tool writes, of itself."""
+    return path.name in ("WHEEL", "INSTALLER", "REQUESTED") and path.parent.suffix == ".dist-info"
 
 
 def read_document(path: str, content: bytes) -> Iterator[Document]:
