@@ -25,10 +25,10 @@ from tasks.pool import Pool
 if TYPE_CHECKING:
     from rl_trainer.train import TrainReport
 
-CANDIDATES = 40
+CANDIDATES = 24
 """Candidates tried of each repository and family."""
 
-MOST_TASKS = 48
+MOST_TASKS = 36
 """Tasks after which the demo stops building."""
 
 
