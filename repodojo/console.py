@@ -6,6 +6,7 @@ everything a person reads goes to standard output but progress.
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from typing import Any, Protocol
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Task as ProgressTask
+
+LINE_SECONDS = 10.0
+"""Where there is no terminal, a stage tells how far it is about this often."""
 
 
 class Advance(Protocol):
@@ -82,35 +87,46 @@ class Console:
 
 
 class StageBars:
-    """Shows stages as bars; where standard error is no terminal, as a line when each begins and ends."""
+    """Shows stages as bars; where standard error is no terminal, as lines when a stage begins, ends, and in between."""
 
     def __init__(self, bars: Progress, *, plain: bool, errors: RichConsole) -> None:
         self._bars = bars
         self._plain = plain
         self._errors = errors
         self._stages: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
+        """When a stage last had a line."""
 
     def started(self, stage: str, total: int | None) -> None:
         """A stage began."""
         self._stages[stage] = self._bars.add_task(_escape(stage), total=total, note="", visible=not self._plain)
-        if self._plain:
-            self._errors.print(f"{_escape(stage)} ..." if total is None else f"{_escape(stage)} (0/{total}) ...")
+        self._line(stage, "..." if total is None else f"0/{total}")
 
     def advanced(self, stage: str, note: str = "") -> None:
         """A step of a stage is done."""
         if stage in self._stages:
             self._bars.update(self._stages[stage], advance=1, note=_escape(note[:60]))
+            if time.monotonic() - self._told[stage] > LINE_SECONDS:
+                task = self._task(stage)
+                self._line(stage, f"{task.completed:g}/{'?' if task.total is None else f'{task.total:g}'} {note[:60]}")
 
     def finished(self, stage: str) -> None:
         """A stage ended."""
         if stage not in self._stages:
             return
-        task = next(task for task in self._bars.tasks if task.id == self._stages[stage])
+        task = self._task(stage)
         if task.total is None:
             self._bars.update(task.id, total=task.completed)
         self._bars.stop_task(task.id)
+        self._line(stage, f"{task.completed:g} done in {task.elapsed or 0:.1f} s")
+
+    def _task(self, stage: str) -> ProgressTask:
+        return next(task for task in self._bars.tasks if task.id == self._stages[stage])
+
+    def _line(self, stage: str, text: str) -> None:
+        self._told[stage] = time.monotonic()
         if self._plain:
-            self._errors.print(f"{_escape(stage)}: {task.completed:g} done in {task.elapsed or 0:.1f} s")
+            self._errors.print(_escape(f"{stage}: {text}"))
 
 
 class Follower:
@@ -119,17 +135,24 @@ class Follower:
     def __init__(self, bars: StageBars) -> None:
         self._bars = bars
         self._done: dict[str, int] = {}
+        self._finished: set[str] = set()
 
     def __call__(self, progress: Advance) -> None:
         """Show one advance."""
         if progress.stage not in self._done:
+            self._finish_open()  # a stage may end before all its steps are done
             self._bars.started(progress.stage, progress.total)
             self._done[progress.stage] = 0
         for _ in range(progress.done - self._done[progress.stage]):
             self._bars.advanced(progress.stage, progress.note)
         self._done[progress.stage] = progress.done
         if progress.done >= progress.total:
-            self._bars.finished(progress.stage)
+            self._finish_open()
+
+    def _finish_open(self) -> None:
+        for stage in [stage for stage in self._done if stage not in self._finished]:
+            self._bars.finished(stage)
+            self._finished.add(stage)
 
 
 def _escape(text: str) -> str:
