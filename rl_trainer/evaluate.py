@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent_env.sandbox.select import select_backend
-
 from agent_env.env import SWEEnv
 from agent_env.outcome import Outcome
+from agent_env.sandbox.select import select_backend
 from agent_env.scripted import noop_actions
 from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench

@@ -4,9 +4,8 @@ import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent_env.sandbox.select import select_backend
-
 from agent_env.env import SWEEnv
+from agent_env.sandbox.select import select_backend
 from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench
 from rl_trainer.config import TrainConfig
