@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see examples/grpo.toml.")],
+    model: Annotated[
+        str | None, typer.Option(help="tiny, smollm2, a directory or a hub id; in place of the configuration's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a policy as a configuration says. Stopped, the same command goes on from the last checkpoint."""
     console = Console(as_json=as_json)
-    report = run_training(load_config(config), console)
+    settings = load_config(config)
+    report = run_training(settings.model_copy(update={"model": model}) if model else settings, console)
     show_report(report, console)
     console.result(report.model_dump(mode="json"))
 
