@@ -1,5 +1,6 @@
 """Built environments, kept on this machine: a virtual environment and a clean tree for each Environment record.
 
+    <home>/builds/making/             what is being installed; removed when the process that did it is dead
     <home>/builds/<environment id>-<backend>-<python version>/
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
@@ -15,7 +16,6 @@ import fcntl
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from agent_env.errors import EnvironmentBuildError
 from agent_env.interpreter import Interpreter, find_interpreter
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Limits, Mount, Sandbox, SandboxBackend, SandboxSpec
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import new_residence, reap_folders, remove_tree
 from tasks.environment import Environment
 from tasks.home import home
 from tasks.tree import Edits, list_files
@@ -143,7 +143,9 @@ class EnvironmentStore:
     def __init__(self, backend: SandboxBackend, root: Path | None = None) -> None:
         self.backend = backend
         self.root = root or home() / "builds"
-        self.root.mkdir(parents=True, exist_ok=True)
+        self._making = self.root / "making"
+        self._making.mkdir(parents=True, exist_ok=True)
+        reap_folders(self._making)
 
     def install(self, recipe: InstallRecipe, tree: Path, *, repo: str) -> Installed:
         """Install a project for the first time.
@@ -152,7 +154,7 @@ class EnvironmentStore:
             EnvironmentBuildError: a command failed; the message ends with what it printed.
         """
         interpreter = find_interpreter(recipe.python)
-        folder = self.root / f"new-{uuid.uuid4().hex}"
+        folder = new_residence(self._making)
         for name in ("venv", "extra"):
             (folder / name).mkdir(parents=True)
         shutil.copytree(tree, folder / "tree", symlinks=True)
@@ -198,8 +200,7 @@ class EnvironmentStore:
         build = self._place(environment)
         if build.folder.is_dir():
             return build
-        tree = self.root / f"tree-{uuid.uuid4().hex}"
-        tree.mkdir()
+        tree = new_residence(self._making)
         try:
             unpack(tree)
             return self.adopt(self.install(pinned_recipe(environment), tree, repo=environment.repo), environment)

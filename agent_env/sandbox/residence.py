@@ -23,8 +23,10 @@ def new_residence(base: Path) -> Path:
     """An empty folder for one sandbox of this process; its name is unique on this machine."""
     owner = f"{os.getpid()}-{_start_time(os.getpid())}"
     folder = base / owner / f"{owner}-{next(_numbers)}"
-    folder.mkdir(parents=True, mode=0o700)
-    return folder
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # another thread removed the owner's folder as the last one in it
+            folder.mkdir(parents=True, mode=0o700)
+            return folder
 
 
 @cache
@@ -35,10 +37,11 @@ def residence_base() -> Path:
     for base in (shared, Path(tempfile.gettempdir())):
         try:
             (base / folder).mkdir(mode=0o700, exist_ok=True)
-            os.setxattr(base / folder, "user.repodojo", b"y")
-        except OSError:
+            os.setxattr(base / folder, "user.repodojo", b"y", follow_symlinks=False)
+        except OSError:  # no extended attributes here
             continue
-        return base / folder
+        if (base / folder).lstat().st_uid == os.getuid():  # and not one that another user laid in wait
+            return base / folder
     return Path(tempfile.gettempdir()) / folder
 
 
@@ -67,16 +70,22 @@ def remove_tree(folder: Path) -> None:
 
 def reap_residences(base: Path) -> int:
     """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were."""
-    reaped = set()
-    for owner in base.iterdir() if base.is_dir() else ():
-        if not is_owner_alive(owner.name):
-            reaped |= {child.name for child in owner.iterdir()}
-            remove_tree(owner)
+    reaped = reap_folders(base)
     for group in group_folders():
         if not is_owner_alive(group.name):
             reaped.add(group.name)
             remove_group_folder(group)
     return len(reaped)
+
+
+def reap_folders(base: Path) -> set[str]:
+    """Remove the folders of host processes that are dead; their names."""
+    reaped = set()
+    for owner in base.iterdir() if base.is_dir() else ():
+        if not is_owner_alive(owner.name):
+            reaped |= {child.name for child in owner.iterdir()}
+            remove_tree(owner)
+    return reaped
 
 
 def is_owner_alive(name: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.residence import (
     is_owner_alive,
     new_residence,
@@ -15,6 +16,7 @@ from agent_env.sandbox.residence import (
     remove_tree,
     residence_base,
 )
+from agent_env.store import EnvironmentStore
 
 
 def test_a_residence_is_private_and_new_each_time(tmp_path: Path) -> None:
@@ -92,3 +94,10 @@ def test_remove_tree_takes_trees_deeper_than_a_path_can_name(tmp_path: Path) -> 
 
 def test_remove_tree_of_nothing_is_nothing(tmp_path: Path) -> None:
     remove_tree(tmp_path / "not-there")
+
+
+def test_what_a_dead_process_was_installing_is_removed_by_the_next_store(tmp_path: Path) -> None:
+    dead = tmp_path / "builds/making/999999999-1/999999999-1-0"
+    (dead / "venv").mkdir(parents=True)
+    EnvironmentStore(BubblewrapBackend(), tmp_path / "builds")
+    assert list((tmp_path / "builds/making").iterdir()) == []
