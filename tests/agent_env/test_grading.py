@@ -6,7 +6,8 @@ import pytest
 
 from agent_env.grading import Grade, TestStatus, grade, run_suite
 from agent_env.grading.states import gold_edits
-from agent_env.sandbox.base import StopCause
+from agent_env.sandbox.base import Limits, StopCause
+from agent_env.sandbox.cgroup import make_group
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from tasks.pool import Pool
@@ -143,6 +144,22 @@ def test_a_hanging_suite_is_stopped(build: Build, store: EnvironmentStore) -> No
     run = run_suite(store.backend, build, edits, ids=None, order_seed=None, timeout=2)
     assert run.stopped is StopCause.TIMEOUT
     assert not run.outcomes
+
+
+def test_memory_that_runs_out_is_told(build: Build, store: EnvironmentStore) -> None:
+    if not make_group_here():
+        return  # the limit then holds for one process, which sees a MemoryError: the test fails, the run goes on
+    edits = {"tests/test_greedy.py": b"def test_greedy():\n    kept = [bytearray(1 << 28) for _ in range(64)]\n"}
+    run = run_suite(store.backend, build, edits, ids=None, order_seed=None, timeout=60)
+    assert run.stopped is StopCause.OUT_OF_MEMORY
+
+
+def make_group_here() -> bool:
+    """Whether this machine lets control groups be made."""
+    group = make_group("test-probe", Limits())
+    if group:
+        group.remove()
+    return group is not None
 
 
 def test_no_bytecode_of_the_source_is_kept(build: Build, store: EnvironmentStore) -> None:

@@ -19,8 +19,12 @@ TAIL = 6000
 """Bytes of the tests' own output that are shown where they reported nothing."""
 
 
-def main() -> None:
-    """Read the request, run the tests, print one line: the secret and a JSON report."""
+def main() -> int:
+    """Read the request, run the tests, print one line: the secret and a JSON report.
+
+    Returns:
+        1 if the tests' process was killed, so that the sandbox tells whether its memory limit did that; else 0.
+    """
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     request_path, child_path, said_path = sys.argv[1:]
     with open(request_path, encoding="utf-8") as file:
@@ -51,6 +55,7 @@ def main() -> None:
         tail = said.read().decode(errors="replace")
     report = {"status": status, "results": [line.decode(errors="replace") for line in lines], "said": tail}
     print(f"\n{secret} {json.dumps(report)}", flush=True)  # noqa: T201
+    return int(status < 0)
 
 
 def _end_group(pid: int) -> None:
@@ -61,4 +66,4 @@ def _end_group(pid: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
