@@ -70,8 +70,17 @@ def unpack_tree(archive: bytes, root: Path) -> None:
         BadInputError: a member would land outside ``root`` or is not a file or symlink.
     """
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        for member in tar:
+        members = tar.getmembers()
+        for member in members:
             path = PurePosixPath(member.name)
             if path.is_absolute() or ".." in path.parts or not (member.isreg() or member.issym()):
                 raise BadInputError(f"archive member {member.name!r} is not a plain file inside the tree")
-        tar.extractall(root, filter="data")
+        for member in sorted(members, key=tarfile.TarInfo.issym):  # links last, so that nothing is written through one
+            target = root / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is None:
+                target.symlink_to(member.linkname)
+                continue
+            target.write_bytes(content.read())
+            target.chmod(0o755 if member.mode & 0o100 else 0o644)
