@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import posixpath
 import stat
 import tarfile
 from collections.abc import Mapping
@@ -73,7 +74,8 @@ def unpack_tree(archive: bytes, root: Path) -> None:
         members = tar.getmembers()
         for member in members:
             path = PurePosixPath(member.name)
-            if path.is_absolute() or ".." in path.parts or not (member.isreg() or member.issym()):
+            plain = member.isreg() or (member.issym() and not _leaves(member))
+            if path.is_absolute() or ".." in path.parts or not plain:
                 raise BadInputError(f"archive member {member.name!r} is not a plain file inside the tree")
         for member in sorted(members, key=tarfile.TarInfo.issym):  # links last, so that nothing is written through one
             target = root / member.name
@@ -84,3 +86,9 @@ def unpack_tree(archive: bytes, root: Path) -> None:
                 continue
             target.write_bytes(content.read())
             target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _leaves(link: tarfile.TarInfo) -> bool:
+    """Whether a symlink points out of the tree."""
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.linkname))
+    return target.startswith(("/", "../")) or target == ".."

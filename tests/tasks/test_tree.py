@@ -81,3 +81,11 @@ def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path, name: str)
         tar.addfile(info, io.BytesIO(b"x"))
     with pytest.raises(BadInputError, match="not a plain file"):
         unpack_tree(gzip.compress(raw.getvalue()), tmp_path)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "a/../../../x"])
+def test_a_link_that_leaves_the_tree_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "t/deep").mkdir(parents=True)
+    (tmp_path / "t/deep/link").symlink_to(target)
+    with pytest.raises(BadInputError, match="deep/link"):
+        unpack_tree(pack_tree(tmp_path / "t"), tmp_path / "u")
