@@ -114,8 +114,10 @@ def test_one_bad_repository_does_not_stop_the_others(tmp_path: Path) -> None:
     assert list(report.faults) == ["bad"]
 
 
+# Waits at the first task, so that the signal finds the build under way on the fastest machine as well.
 SCRIPT = """
 import sys
+import time
 from pathlib import Path
 from agent_env.sandbox.select import select_backend
 from env_builder.build import build_pool
@@ -123,7 +125,10 @@ from env_builder.repo_list import load_repo_list
 
 class Told:
     def started(self, stage, total): print(stage, flush=True)
-    def advanced(self, stage, note=""): print(stage, note, flush=True)
+    def advanced(self, stage, note=""):
+        print(stage, note, flush=True)
+        if note == "1 certified":
+            time.sleep(60)
     def finished(self, stage): pass
 
 build_pool(load_repo_list(sys.argv[1]), Path(sys.argv[2]), backend=select_backend(), progress=Told())
