@@ -11,6 +11,7 @@ from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import remove_tree
 from agent_env.store import Build, lock
 from blockers.clean_repo import audit_git_dir, make_git_dir
+from blockers.git_layout import BRANCH
 from tasks.record import digest_json
 from tasks.task import Task
 from tasks.tree import list_files
@@ -41,3 +42,8 @@ def task_layer(build: Build, task: Task) -> Path:
         finally:
             remove_tree(beside)
     return folder
+
+
+def start_commit(layer: Path) -> str:
+    """The id of the one commit of a layer's repository."""
+    return (layer / ".git" / BRANCH).read_text().strip()

@@ -5,7 +5,7 @@ Cheap to make, safe to share between threads. An environment that this machine l
 
 from agent_env.grading import Grade, grade
 from agent_env.layers import task_layer
-from agent_env.sandbox.base import Sandbox
+from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.store import Build, EnvironmentStore
 from tasks.pool import Pool
 from tasks.task import Task
@@ -24,7 +24,7 @@ class Workbench:
         environment = self.pool.environment(task.environment_id)
         return self.store.build(environment, lambda target: self.pool.unpack_environment(environment.id, target))
 
-    def open(self, task: Task) -> Sandbox:
+    def open(self, task: Task, limits: Limits | None = None) -> Sandbox:
         """A sandbox on the task's start state.
 
         Raises:
@@ -32,7 +32,7 @@ class Workbench:
             BadInputError: the pool lacks the environment, or it cannot be built.
         """
         build = self.build(task)
-        return self.store.backend.create(build.spec(task_layer(build, task)))
+        return self.store.backend.create(build.spec(task_layer(build, task), limits=limits))
 
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""

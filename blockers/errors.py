@@ -5,7 +5,8 @@ RepoDojoError
 │   └── PatchError
 │       └── PatchRefusedError   a patch holds something that never crosses to the grader
 └── InfraError
-    └── GitError                the git program is missing, or failed on a repository of our own making
+    ├── GitError                the git program is missing, or failed on a repository of our own making
+    └── AuditError              a search for leaks did not run to its end, so nothing is proven
 """
 
 from tasks.errors import InfraError, PatchError
@@ -33,3 +34,7 @@ class PatchRefusedError(PatchError):
 
 class GitError(InfraError):
     """The git program is missing or failed where it must not."""
+
+
+class AuditError(InfraError):
+    """A search for leaks did not run to its end, so nothing is proven."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
+from agent_env.pool_audit import index_build
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import Build, EnvironmentStore
 from blockers.leak_audit import LeakIndex, audit_leaks
@@ -124,6 +125,5 @@ class _Auditor:
     def _roots(self) -> dict[str, LeakIndex]:
         with self._lock:
             if not self._indexes:
-                folders = {"tree": self._build.tree, "made": self._build.layers[-1], "venv": self._build.venv}
-                self._indexes = {name: LeakIndex.build(folder) for name, folder in folders.items()}
+                self._indexes = index_build(self._build)
             return self._indexes

@@ -30,6 +30,8 @@ _LEGAL = re.compile(r"(^|/)(licen[cs]e|copying|notice|copyright|unlicense)[^/]*$
 """Words that thousands of projects share, and that a new source file may begin with: never an answer."""
 
 _TAG = re.compile(r"<[^<>]*>")
+_SECTION = re.compile(r"^\[.*\]$", re.MULTILINE)
+"""A heading in a package's list of entry points: the name of a convention (``console_scripts``), nobody's own."""
 _INLINE = re.compile(r"`([^`]+)`")
 _PRINTABLE = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{4,}")
@@ -127,6 +129,8 @@ def _document(path: str, content: bytes) -> Document:
         text = html.unescape(_TAG.sub("", text))
     elif path.endswith((".json", ".ipynb", ".jsonl")):
         text = text.replace("\\n", "\n")
+    elif path.endswith(".dist-info/entry_points.txt"):
+        text = _SECTION.sub("", text)
     return Document(path, text, False)
 
 

@@ -1,14 +1,19 @@
-"""``repodojo pool ls`` and ``repodojo pool show``: look into a pool."""
+"""``repodojo pool ls``, ``show`` and ``audit``: look into a pool."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from agent_env.pool_audit import audit_pool
+from agent_env.sandbox.select import select_backend
+from agent_env.store import EnvironmentStore
+from agent_env.workbench import Workbench
 from repodojo.console import Console
-from repodojo.options import AsJson, PoolPath
+from repodojo.options import AsJson, PoolPath, SandboxName
 from tasks.pool import Pool
 from tasks.task import Split, Task
 
@@ -63,6 +68,40 @@ def show_task(
         console.say(f"\n[bold]gold patch[/]\n{escape(task.gold_patch)}")
         console.say(f"[bold]fail to pass[/]\n{escape(chr(10).join(task.fail_to_pass))}")
     console.result(task.model_dump(mode="json"))
+
+
+@pool.command("audit")
+def audit_tasks(
+    path: PoolPath,
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that gets one leak certificate (JSON) a task.")] = None,
+    sandbox: SandboxName = "auto",
+    as_json: AsJson = False,
+) -> int:
+    """Search all that an agent could reach for the answers of a pool's tasks. Exits 1 if one is found."""
+    console = Console(as_json=as_json)
+    opened = Pool(path)
+    chosen = [opened.task(id_) for id_ in tasks] if tasks else opened.tasks()
+    bench = Workbench(opened, EnvironmentStore(select_backend(sandbox)))
+    with console.progress() as bars:
+        bars.started("audit", len(chosen))
+        certificates = list(audit_pool(bench, chosen, lambda id_: bars.advanced("audit", id_)))
+        bars.finished("audit")
+    leaking = [certificate for certificate in certificates if certificate.findings]
+    for certificate in leaking:
+        console.say(f"[bold red]{certificate.task}[/]\n  " + escape("\n  ".join(certificate.findings)))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        for certificate in certificates:
+            (out / f"{certificate.task}.json").write_text(certificate.model_dump_json(indent=2) + "\n")
+    searched = sum(sum(certificate.searched.values()) for certificate in certificates)
+    where = f"; the certificates are in {out}" if out else "; `--out FOLDER` keeps the certificates"
+    console.say(
+        f"{len(certificates)} tasks, {searched} texts and the sandbox's root searched: "
+        f"{len(leaking)} with an answer in reach{where}."
+    )
+    console.result({"pool": str(path), "tasks": len(certificates), "leaking": {c.task: c.findings for c in leaking}})
+    return 1 if leaking else 0
 
 
 def strategy_table(tasks: list[Task]) -> Table:

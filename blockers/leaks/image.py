@@ -1,0 +1,114 @@
+"""Searches the root of a sandbox, from inside it, for the answers of many tasks at once.
+
+The tree and the environment's packages are indexed by the host (``blockers/leaks/index.py``). All else that an agent
+can read, the programs and libraries of the image or of the host, is too much to index for each pool, and is not ours:
+there grep looks for the gold lines themselves. A line is an idiom, and tells nothing, where Python files of two names
+or the standard library have it; any other counts in a file that is not Python, in a copy of the changed module, or
+where two more stand in the same file.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from blockers.errors import AuditError
+from blockers.findings import Finding
+from blockers.leaks.index import MIN_LINE
+from blockers.leaks.texts import is_code, normal
+
+IMAGE = "image"
+"""Name under which findings show what stands outside of the indexed roots."""
+
+SECONDS = 300.0
+"""How long the search may take."""
+
+COPY_LINES = 3
+"""Gold lines that make a Python file a copy; one line may stand there by chance."""
+
+_PATTERNS = "/tmp/repodojo-gold-lines"
+_STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/|dist-packages/)")
+_HIT = re.compile(r"(/[^\0]*)\0(\d+):([^\n]*)\n")
+"""Path, line number, line; a path may hold line breaks."""
+
+
+class Said(Protocol):
+    """What a command showed; ``agent_env.sandbox.base.CommandResult`` is one."""
+
+    @property
+    def output(self) -> str: ...
+    @property
+    def exit_code(self) -> int | None: ...
+
+
+class Shell(Protocol):
+    """What the search needs of a sandbox."""
+
+    def run(self, command: str, *, timeout: float) -> Said: ...
+    def write(self, path: str, data: bytes) -> None: ...
+
+
+class Wanted(NamedTuple):
+    """What would answer one task."""
+
+    lines: frozenset[str]
+    """Added lines of the gold patch that no source has by right, without the blanks around them."""
+    modules: frozenset[str]
+    """Import paths of the changed files (``pkg/mod.py``)."""
+
+
+def search_image(shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[str, ...]) -> dict[str, list[Finding]]:
+    """Findings by task; a task without one has an empty list.
+
+    Args:
+        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets one file.
+        wanted: by task.
+        skipped: absolute folders that are audited by other means.
+
+    Raises:
+        AuditError: the search did not run to its end.
+    """
+    lines = sorted({line for one in wanted.values() for line in one.lines})
+    hits: dict[str, dict[str, int]] = defaultdict(dict)
+    if lines:
+        shell.write(_PATTERNS, "".join(f"{line}\n" for line in lines).encode())
+        for path, number, text in _grep(shell, (*skipped, _PATTERNS)):
+            for line in lines:
+                if line in text:
+                    hits[path].setdefault(line, number)
+    idioms = {line for line in lines if _is_idiom({path for path, found in hits.items() if line in found})}
+    return {task: list(_judge(one.lines - idioms, one.modules, hits)) for task, one in wanted.items()}
+
+
+def telling_lines(gold_patch: str) -> frozenset[str]:
+    """The added lines of a patch that are long enough to tell anything."""
+    added = (line[1:].strip() for line in gold_patch.splitlines() if line.startswith("+") and line[:4] != "+++ ")
+    return frozenset(line for line in added if len(normal(line)) >= MIN_LINE)
+
+
+def _grep(shell: Shell, skipped: tuple[str, ...]) -> Iterator[tuple[str, int, str]]:
+    pruned = " -o ".join(f"-path {path}" for path in ("/proc", "/sys", "/dev", *skipped))
+    command = (
+        f"find / \\( {pruned} \\) -prune -o -type f -readable -print0 | "
+        f"xargs -0 -r grep -nHZIF -f {_PATTERNS} --; echo search ended ${{PIPESTATUS[1]}}"
+    )
+    done = shell.run(command, timeout=SECONDS)
+    # xargs ends with 123 where grep found nothing in some files.
+    if not done.output.endswith(("search ended 0\n", "search ended 123\n", "search ended 1\n")):
+        raise AuditError(f"the search of the image did not end ({done.exit_code}): {done.output[-300:]}")
+    return ((hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(done.output))
+
+
+def _is_idiom(paths: set[str]) -> bool:
+    """Whether these places of a line say that it is nobody's own."""
+    code = {path for path in paths if is_code(path)}
+    return len({path.rpartition("/")[2] for path in code}) > 1 or any(map(_STANDARD_LIBRARY.search, code))
+
+
+def _judge(lines: frozenset[str], modules: frozenset[str], hits: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
+    for path, found in sorted(hits.items()):
+        mine = {line: number for line, number in found.items() if line in lines}
+        is_module = any(path.endswith(f"/{module}") for module in modules)
+        if mine and (is_module or not is_code(path) or len(mine) >= COPY_LINES):
+            line, number = min(mine.items(), key=lambda entry: entry[1])
+            yield Finding("image", f"{IMAGE}:{path}", number, f"a line of the solution: {line[:120]}")

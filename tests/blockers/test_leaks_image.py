@@ -1,0 +1,84 @@
+"""The search of a sandbox's root, in a real sandbox: planted copies are found by file and line, idioms are not."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent_env.sandbox.base import Limits, Mount, Sandbox, SandboxSpec
+from agent_env.sandbox.bubblewrap import BubblewrapBackend
+from blockers.errors import AuditError
+from blockers.findings import Finding
+from blockers.leaks.image import Wanted, search_image, telling_lines
+
+LINES = frozenset(
+    {"total = combine(left, right_hand_side)", "return widened_by(total, margin=3)", "margin = margin or 3"}
+)
+WANTED = {"task": Wanted(LINES, frozenset({"pkg/mod.py"})), "other": Wanted(frozenset(), frozenset())}
+SKIPPED = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/testbed")
+
+Search = Callable[[], dict[str, list[Finding]]]
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    (tmp_path / "image").mkdir()
+    return tmp_path / "image"
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, planted: Path) -> Iterator[Sandbox]:
+    (tmp_path / "tree").mkdir()
+    spec = SandboxSpec(
+        layers=(tmp_path / "tree",),
+        mounts=(Mount(source=planted, target="/opt/image"),),
+        limits=Limits(output_bytes=1 << 20),
+    )
+    made = BubblewrapBackend().create(spec)
+    yield made
+    made.close()
+
+
+def put(planted: Path, path: str, *lines: str) -> None:
+    (planted / path).parent.mkdir(parents=True, exist_ok=True)
+    (planted / path).write_text("# a file\n" + "".join(f"    {line}\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [("notes.txt", sorted(LINES)[:1]), ("lib/pkg/mod.py", sorted(LINES)[:1]), ("lib/renamed.py", sorted(LINES))],
+    ids=["a line in a text", "a line in the changed module", "three lines in Python source"],
+)
+def test_a_copy_is_found_by_file_and_line(sandbox: Sandbox, planted: Path, path: str, lines: list[str]) -> None:
+    put(planted, path, *lines)
+    found = search_image(sandbox, WANTED, skipped=SKIPPED)
+    assert [(finding.where, finding.line) for finding in found["task"]] == [(f"image:/opt/image/{path}", 2)]
+    assert found["other"] == []
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [("one.py",), ("one.py", "two.py", "notes.txt"), ("lib/python3.11/heapq.py", "notes.txt"), ()],
+    ids=["a line of Python source", "an idiom", "the standard library", "nothing"],
+)
+def test_what_proves_nothing_is_not_found(sandbox: Sandbox, planted: Path, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        put(planted, path, sorted(LINES)[0])
+    assert search_image(sandbox, WANTED, skipped=SKIPPED)["task"] == []
+
+
+def test_names_with_a_line_break_do_not_hide_a_copy(sandbox: Sandbox, planted: Path) -> None:
+    put(planted, "a\nb:9:c.txt", sorted(LINES)[0])
+    assert search_image(sandbox, WANTED, skipped=SKIPPED)["task"]
+
+
+def test_a_search_that_does_not_end_proves_nothing(sandbox: Sandbox) -> None:
+    sandbox.run("find() { kill -9 $$; }; export -f find", timeout=10)
+    with pytest.raises(AuditError, match="did not end"):
+        search_image(sandbox, WANTED, skipped=SKIPPED)
+
+
+def test_the_telling_lines_of_a_patch_are_those_it_adds() -> None:
+    hunk = "@@ -1,2 +1,3 @@\n-old_name_of_thing = 1\n+new_name_of_the_thing = 2\n+x = 1\n context_line_of_code()\n"
+    patch = f"--- a/x.py\n+++ b/x.py\n{hunk}"
+    assert telling_lines(patch) == {"new_name_of_the_thing = 2"}
