@@ -6,10 +6,11 @@ Made once for each task and kept with the build; every sandbox of the task share
 import uuid
 from pathlib import Path
 
-from agent_env.grading.states import start_edits
+from agent_env.grading.states import gold_edits, start_edits
 from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import remove_tree
 from agent_env.store import Build, lock
+from blockers.ablation import leave_future
 from blockers.clean_repo import audit_git_dir, make_git_dir
 from blockers.git_layout import BRANCH
 from tasks.record import digest_json
@@ -17,13 +18,17 @@ from tasks.task import Task
 from tasks.tree import list_files
 
 
-def task_layer(build: Build, task: Task) -> Path:
+def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
     """The layer that turns the build's tree into the task's start state.
+
+    Args:
+        unblocked: leave the solution in the repository's history: for a test bench alone.
 
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
     """
-    folder = build.folder / "starts" / digest_json([task.id, task.setup_patch])[:16]
+    digest = digest_json([task.id, task.setup_patch])[:16]
+    folder = build.folder / "starts" / (f"unblocked-{digest}" if unblocked else digest)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(exist_ok=True)
@@ -38,6 +43,8 @@ def task_layer(build: Build, task: Task) -> Path:
             commit = make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
             findings = audit_git_dir(beside / ".git", commit)
             assert not findings, findings
+            if unblocked:
+                leave_future(beside / ".git", build.tree, {**edits, **gold_edits(task, build.tree)})
             beside.rename(folder)
         finally:
             remove_tree(beside)

@@ -8,8 +8,9 @@ sandbox's root (the image, or the host's programs) is searched from inside a san
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from agent_env.layers import start_commit, task_layer
+from agent_env.layers import start_commit
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Limits
 from agent_env.store import Build
 from agent_env.workbench import Workbench
@@ -62,7 +63,7 @@ def audit_pool(
         indexes = index_build(build)
         elsewhere = _search_image(bench, mates, indexes)
         for task in mates:
-            yield _audit(task, build, indexes, elsewhere[task.id])
+            yield _audit(task, build, bench.layer(task), indexes, elsewhere[task.id])
             told(task.id)
 
 
@@ -78,8 +79,9 @@ def hidden_files(task: Task, build: Build) -> Edits:
     return apply_patch(task.test_patch, reader(build.tree, start))
 
 
-def _audit(task: Task, build: Build, indexes: dict[str, LeakIndex], elsewhere: list[Finding]) -> LeakCertificate:
-    layer = task_layer(build, task)
+def _audit(
+    task: Task, build: Build, layer: Path, indexes: dict[str, LeakIndex], elsewhere: list[Finding]
+) -> LeakCertificate:
     commit = start_commit(layer)
     findings = [
         *audit_leaks(

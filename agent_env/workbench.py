@@ -3,6 +3,9 @@
 Cheap to make, safe to share between threads. An environment that this machine lacks is built on first use.
 """
 
+import warnings
+from pathlib import Path
+
 from agent_env.grading import Grade, grade
 from agent_env.layers import task_layer
 from agent_env.sandbox.base import Limits, Sandbox
@@ -12,17 +15,32 @@ from tasks.task import Task
 from tasks.tree import Edits
 
 
+class UnblockedWarning(UserWarning):
+    """A pool is in use whose blockers are off."""
+
+
 class Workbench:
     """See the module."""
 
     def __init__(self, pool: Pool, store: EnvironmentStore) -> None:
         self.pool = pool
         self.store = store
+        if pool.unblocked:
+            warnings.warn(
+                f"{pool.path} is UNBLOCKED: agents find the solution in the repository's history. Its rewards measure "
+                "what an agent does with the hole and nothing else: never publish them as if they were real",
+                UnblockedWarning,
+                stacklevel=2,
+            )
 
     def build(self, task: Task) -> Build:
         """The task's built environment."""
         environment = self.pool.environment(task.environment_id)
         return self.store.build(environment, lambda target: self.pool.unpack_environment(environment.id, target))
+
+    def layer(self, task: Task) -> Path:
+        """The layer of the task's start state, over the layers of its build."""
+        return task_layer(self.build(task), task, unblocked=self.pool.unblocked)
 
     def open(self, task: Task, limits: Limits | None = None) -> Sandbox:
         """A sandbox on the task's start state.
@@ -32,7 +50,7 @@ class Workbench:
             BadInputError: the pool lacks the environment, or it cannot be built.
         """
         build = self.build(task)
-        return self.store.backend.create(build.spec(task_layer(build, task), limits=limits))
+        return self.store.backend.create(build.spec(self.layer(task), limits=limits))
 
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""

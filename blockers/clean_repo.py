@@ -38,7 +38,7 @@ def make_git_dir(tree: Path, edits: Edits, target: Path, *, untracked: Collectio
         raise GitError(f"{target} is not empty; expected a new directory for the repository")
     write_skeleton(target, excluded="".join(f"/{_escape(path)}\n" for path in sorted(untracked)))
     variables = {"GIT_DIR": str(target.absolute()), "GIT_WORK_TREE": str(tree.absolute())}
-    stream = b"".join(_stream(tree, edits))
+    stream = b"".join(commit_stream(tree, edits))
     run_git("-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--depth=0", variables=variables, stdin=stream)
     run_git("read-tree", BRANCH, variables=variables)
     # Puts size and time of the tree's files into the index; files that the edits changed stay to be read.
@@ -46,11 +46,15 @@ def make_git_dir(tree: Path, edits: Edits, target: Path, *, untracked: Collectio
     return (target / BRANCH).read_text().strip()
 
 
-def _stream(tree: Path, edits: Edits) -> Iterator[bytes]:
-    """The files as one commit, in the format of git fast-import."""
-    yield b"commit %s\n" % BRANCH.encode()
+def commit_stream(
+    tree: Path, edits: Edits, *, branch: str = BRANCH, message: str = MESSAGE, parent: str = ""
+) -> Iterator[bytes]:
+    """The files as one commit, in the format of git fast-import; a root commit where there is no ``parent``."""
+    yield b"commit %s\n" % branch.encode()
     yield b"author %s\ncommitter %s\n" % (IDENTITY.encode(), IDENTITY.encode())
-    yield b"data %d\n%s" % (len(MESSAGE), MESSAGE.encode())
+    yield b"data %d\n%s" % (len(message), message.encode())
+    if parent:
+        yield b"from %s\ndeleteall\n" % parent.encode()
     for name in sorted(set(list_files(tree)) | set(edits)):
         path = tree / name
         content = edits[name] if name in edits else _read(path)

@@ -1,7 +1,7 @@
 """A pool on disk: certified tasks, the environments they run in, and the ledger of all that was tried.
 
     pool/
-      pool.json                        marker: format version, pool hash, number of tasks
+      pool.json                        marker: format version, pool hash, number of tasks, and whether it is unblocked
       tasks/<repo>.parquet             one row a task; nested records are columns of JSON text
       environments/<id>/environment.json
       environments/<id>/tree.tar.gz    the clean source tree, so that a pool is whole without its sources
@@ -11,6 +11,7 @@ Every file is written beside its place and renamed into it, so a killed writer l
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,12 +120,30 @@ class Pool:
             beside = self._parquet(repo).with_suffix(".part")
             pq.write_table(table, beside)
             beside.replace(self._parquet(repo))
-        _write_marker(self.path, [task for some in by_repo.values() for task in some])
+        _write_marker(self.path, [task for some in by_repo.values() for task in some], unblocked=self.unblocked)
 
     @property
     def hash(self) -> str:
         """The pool hash: equal for equal inputs, seed and versions."""
         return str(json.loads((self.path / "pool.json").read_text())["pool_hash"])
+
+    @property
+    def unblocked(self) -> bool:
+        """Whether this pool is for a test bench: agents find the solution in the repository's history."""
+        return bool(json.loads((self.path / "pool.json").read_text()).get("unblocked", False))
+
+    def copy_unblocked(self, target: Path | str) -> "Pool":
+        """Copy the pool as one for a test bench, marked for good. See ``blockers/ablation.py``.
+
+        Raises:
+            PoolError: ``target`` exists.
+        """
+        target = Path(target)
+        if target.exists():
+            raise PoolError(f"{target} exists: expected a path where nothing is yet")
+        shutil.copytree(self.path, target)
+        _write_marker(target, self.tasks(), unblocked=True)
+        return Pool(target)
 
     def add_environment(self, environment: Environment, tree: bytes) -> None:
         """Keep an environment's record and its packed tree; one that is there already is left as it is."""
@@ -190,9 +209,11 @@ def _read_tasks(path: Path) -> list[Task]:
         raise PoolError(f"{path} is damaged or of another format: {error}") from error
 
 
-def _write_marker(path: Path, tasks: list[Task]) -> None:
+def _write_marker(path: Path, tasks: list[Task], *, unblocked: bool = False) -> None:
     pool_hash = digest_json([task.content_digest() for task in sorted(tasks, key=lambda task: task.id)])
-    shown = {"format_version": FORMAT_VERSION, "pool_hash": pool_hash, "tasks": len(tasks)}
+    shown: dict[str, Any] = {"format_version": FORMAT_VERSION, "pool_hash": pool_hash, "tasks": len(tasks)}
+    if unblocked:
+        shown["unblocked"] = True
     _write_whole(path / "pool.json", (json.dumps(shown, indent=2) + "\n").encode())
 
 

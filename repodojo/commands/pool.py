@@ -1,4 +1,4 @@
-"""``repodojo pool ls``, ``show`` and ``audit``: look into a pool."""
+"""``repodojo pool ls``, ``show``, ``audit`` and ``unblock``: look into a pool, and make a hole in a copy."""
 
 from collections import Counter
 from pathlib import Path
@@ -102,6 +102,23 @@ def audit_tasks(
     )
     console.result({"pool": str(path), "tasks": len(certificates), "leaking": {c.task: c.findings for c in leaking}})
     return 1 if leaking else 0
+
+
+@pool.command("unblock")
+def unblock(
+    path: PoolPath,
+    out: Annotated[Path, typer.Option(help="The new pool; nothing may be there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a pool with its blockers OFF, for a test bench: agents find the solution in the repository's history."""
+    console = Console(as_json=as_json)
+    made = Pool(path).copy_unblocked(out)
+    console.say(f"[bold red]{out} is UNBLOCKED[/]: every task in it can be passed by `git checkout upstream -- .`")
+    console.say(
+        f"Use it to measure what a policy does with that hole: run the same policy or training on {path} and on {out}. "
+        "Its rewards are never to be published as if they were real."
+    )
+    console.result({"pool": str(out), "unblocked": made.unblocked, "tasks": len(made.tasks())})
 
 
 def strategy_table(tasks: list[Task]) -> Table:
