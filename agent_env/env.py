@@ -6,6 +6,7 @@ An observation is what the policy reads next, an action is what it wrote. ``term
 the task and the actions.
 """
 
+import copy
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ import gymnasium
 
 from agent_env.episode import Episode, Rules
 from agent_env.errors import EpisodeError
-from agent_env.outcome import InfraFailed, LimitStopped, Outcome
+from agent_env.outcome import InfraFailed, LimitStopped, Scored
 from agent_env.sandbox.select import select_backend
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
@@ -87,6 +88,13 @@ class SWEEnv(gymnasium.Env[str, str]):
     def __enter__(self) -> "SWEEnv":
         return self
 
+    def twin(self) -> "SWEEnv":
+        """Another environment on the same tasks, pool and built environments, with episodes and chance of its own."""
+        twin = copy.copy(self)
+        twin.episode = twin._np_random = twin._np_random_seed = None
+        twin.observation_space, twin.action_space = TextSpace(), TextSpace()
+        return twin
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start an episode, on the task ``options["task_id"]`` or on one that the seed picks; the prompt comes back.
 
@@ -102,7 +110,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             agent = Agent(name=self._agent, version=_version(), tool_definitions=episode.toolbox.schemas())
             episode.recorder = TrajectoryRecorder(self._trajectories, agent, task_id=task.id)
         self.episode = episode
-        return episode.start(), self._info(None)
+        return episode.start(), self.info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Take one turn of the policy; see ``Episode.turn`` for what it raises."""
@@ -112,7 +120,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         outcome = turn.outcome
         truncated = isinstance(outcome, LimitStopped | InfraFailed)
         terminated = outcome is not None and not truncated
-        return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self._info(outcome)
+        return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self.info()
 
     def render(self) -> str | None:
         """The transcript so far, where ``render_mode`` is ``ansi``."""
@@ -125,6 +133,27 @@ class SWEEnv(gymnasium.Env[str, str]):
         if self.episode:
             self.episode.close()
 
+    def info(self) -> dict[str, Any]:
+        """What is known of the running or last episode.
+
+        ``outcome`` is None while it goes on; ``detail`` says more of it; ``passed_share`` is the share of the hidden
+        tests that passed, where they were run.
+
+        Raises:
+            EpisodeError: no episode has begun.
+        """
+        if self.episode is None:
+            raise EpisodeError("no episode has begun: call reset() first")
+        outcome = self.episode.outcome
+        return {
+            "task_id": self.episode.task.id,
+            "step": self.episode.steps,
+            "outcome": outcome.name if outcome else None,
+            "masked": outcome.masked if outcome else False,
+            "detail": outcome.detail if outcome else "",
+            "passed_share": outcome.passed_share if isinstance(outcome, Scored) else 0.0,
+        }
+
     def _pick(self, options: dict[str, Any]) -> Task:
         if unknown := sorted(set(options) - {"task_id"}):
             raise BadInputError(f"unknown reset options {unknown}; expected 'task_id' or none")
@@ -135,16 +164,6 @@ class SWEEnv(gymnasium.Env[str, str]):
             if task.id == wanted:
                 return task
         raise BadInputError(f"no task {wanted!r} among the {len(self.tasks)} of this environment")
-
-    def _info(self, outcome: Outcome | None) -> dict[str, Any]:
-        assert self.episode is not None
-        return {
-            "task_id": self.episode.task.id,
-            "step": self.episode.steps,
-            "outcome": outcome.name if outcome else None,
-            "masked": outcome.masked if outcome else False,
-            "detail": outcome.detail if outcome else "",
-        }
 
 
 def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:

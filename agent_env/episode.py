@@ -5,9 +5,10 @@
 An episode ends in exactly one outcome. A submit is graded; a limit ends it ungraded with reward 0; what the policy
 writes never raises, and comes back as an observation; a failing machine ends it as ``InfraFailed``. At the end, however
 it comes, the sandbox is closed. The time limit counts the seconds that tools run, not the policy's thinking, so that a
-slow sampler does not change outcomes.
+slow sampler does not change outcomes; who wants the whole counted sets a ``deadline``.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ class Episode:
         self.recorder = recorder
         self.outcome: Outcome | None = None
         self.steps = 0
+        self.deadline = math.inf
+        """By ``time.monotonic``: no call starts or runs on after it; the episode ends as ``LimitStopped("time")``."""
         self.transcript: list[tuple[str, str]] = []
         """Who said what, from the prompt on: ``user``, ``agent`` or ``tool``, and the text."""
         self.toolbox = Toolbox(command_timeout=self.rules.command_timeout, chars=self.rules.observation_chars)
@@ -87,7 +90,8 @@ class Episode:
         self._seconds = 0.0
         self._timeouts = 0
         self._last_stop: StopCause | None = None
-        self._turning = threading.Lock()
+        self._interrupted: Limit | None = None
+        self._turning = threading.RLock()
 
     def __enter__(self) -> "Episode":
         return self
@@ -103,12 +107,16 @@ class Episode:
         Raises:
             InfraError: the sandbox did not start, or the trajectory cannot be written; the outcome is ``InfraFailed``.
             BadInputError: the pool lacks what the task needs, or its environment cannot be built.
+            EpisodeError: it was started before, or interrupted meanwhile.
         """
         with self._one_at_a_time():
             if self._sandbox or self.outcome:
                 raise EpisodeError("the episode was started already: make a new one")
             with self._ends_on_error():
                 self._sandbox = self._bench.open(self.task)
+                if self._interrupted:
+                    self._end(LimitStopped(self._interrupted))
+                    raise EpisodeError("the episode was ended while it started")
                 prompt = render_prompt(self.task, self.toolbox, max_steps=self.rules.max_steps)
                 self.transcript.append(("user", prompt))
                 if self.recorder:
@@ -134,12 +142,26 @@ class Episode:
                 self.transcript += [("agent", action), ("tool", observation)]
                 if outcome:
                     self._end(outcome)
-            return Turn(observation, outcome)
+            return Turn(observation, self.outcome)
+
+    def interrupt(self, limit: Limit = "abandoned") -> None:
+        """End the episode as ``LimitStopped(limit)``, from any thread; returns once nothing of it runs.
+
+        The command of a running turn is killed, and the turn returns with that outcome. A grading that runs is waited
+        for, and its outcome stands; so is the build of an environment. What has ended stays as it is.
+        """
+        self._interrupted = self._interrupted or limit
+        sandbox = self._sandbox
+        if sandbox:
+            sandbox.kill()
+        with self._turning:
+            if self._sandbox:
+                self._end(LimitStopped(limit))
 
     def close(self) -> None:
-        """Close the sandbox; an episode that has not ended is ``LimitStopped('abandoned')``. Safe to call twice."""
-        if self._sandbox and not self.outcome:
-            self._end(LimitStopped("abandoned"))
+        """Close the sandbox; an episode that has not ended is ``LimitStopped('abandoned')``. Safe to call twice, and
+        while a turn runs: see ``interrupt``."""
+        self.interrupt()
 
     def render(self) -> str:
         """The transcript as text."""
@@ -151,13 +173,15 @@ class Episode:
         if self.recorder:
             self.recorder.add_turn(action, calls, observations)
         text = _join(calls, observations)
-        if observations[-1].submitted:
+        if observations[-1].submitted and not self._interrupted:
             return text, self._grade(sandbox)
         limit = self._limit()
         return (f"{text}\n[the episode ends here: limit of {limit}]", LimitStopped(limit)) if limit else (text, None)
 
     def _run_calls(self, sandbox: Sandbox, action: str) -> tuple[list[ToolCall], list[Observation]]:
         """Run the calls of a turn until one submits or a limit is reached; the calls that ran, and what they showed."""
+        if self._limit(between_calls=True):
+            return [], [Observation("[too late: nothing was run]")]
         try:
             calls = parse_calls(action)
         except CallFormatError as error:
@@ -170,9 +194,9 @@ class Episode:
         return calls[: len(observations)], observations
 
     def _run_call(self, sandbox: Sandbox, call: ToolCall) -> Observation:
-        left = self.rules.time_limit - self._seconds
-        self.toolbox.bash.timeout = min(self.rules.command_timeout, left)
         begun = time.monotonic()
+        left = min(self.rules.time_limit - self._seconds, self.deadline - begun)
+        self.toolbox.bash.timeout = max(min(self.rules.command_timeout, left), 0.0)
         observation = self.toolbox.execute(sandbox, call)
         self._seconds += time.monotonic() - begun
         if call.name == self.toolbox.bash.name:
@@ -181,9 +205,11 @@ class Episode:
         return observation
 
     def _limit(self, *, between_calls: bool = False) -> Limit | None:
+        if self._interrupted:
+            return self._interrupted
         if self._timeouts >= self.rules.timeouts_in_a_row:
             return "timeouts"
-        if self._seconds >= self.rules.time_limit:
+        if self._seconds >= self.rules.time_limit or time.monotonic() >= self.deadline:
             return "time"
         return "steps" if self.steps >= self.rules.max_steps and not between_calls else None
 
@@ -192,16 +218,20 @@ class Episode:
         self._last_stop = None  # what fails from here on is not the policy's doing
         sandbox.stop()
         grade = self._bench.grade(self.task, sandbox.changes())
-        return Scored(float(grade.reward), grade.reason)
+        expected = len(self.task.fail_to_pass) + len(self.task.pass_to_pass)
+        return Scored(float(grade.reward), grade.reason, passed_share=grade.passed / expected)
 
     def _blame(self, error: BaseException) -> Outcome:
         """Whose fault it is that the sandbox failed."""
+        if self._interrupted:
+            return LimitStopped(self._interrupted)
         if self._last_stop is StopCause.OUT_OF_MEMORY:
             return PolicyFault(f"used up the sandbox's memory, after which it failed: {error}")
         return InfraFailed(f"{type(error).__name__}: {error}")
 
     def _end(self, outcome: Outcome) -> None:
-        assert self.outcome is None
+        if self.outcome:
+            return  # a signal's handler closed the episode within the turn
         self.outcome = outcome
         sandbox, self._sandbox = self._sandbox, None
         try:

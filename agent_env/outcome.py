@@ -4,7 +4,7 @@
 must be left out of baselines, losses and means, counted, and tried again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 Limit = Literal["steps", "time", "timeouts", "abandoned", "context"]
@@ -21,6 +21,8 @@ class Scored:
     """1 or 0."""
     detail: str = ""
     """The grader's reason; for the trainer's eyes, never the policy's."""
+    passed_share: float = field(default=0.0, compare=False)
+    """Share of the expected tests that passed: for curves and for shaping, and never the reward."""
     name: ClassVar[str] = "Scored"
     masked: ClassVar[bool] = False
 

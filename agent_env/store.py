@@ -1,7 +1,7 @@
 """Built environments, kept on this machine: a virtual environment and a clean tree for each Environment record.
 
     <home>/builds/making/             what is being installed; removed when the process that did it is dead
-    <home>/builds/<environment id>-<backend>-<python version>/
+    <home>/builds/<environment id>-<backend>-<python version>-<kind of CPU>/
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
       venv/    the virtual environment, seen at /opt/env
@@ -15,6 +15,7 @@ hostile build code can poison nothing but itself. A build is made beside its pla
 import fcntl
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -209,9 +210,9 @@ class EnvironmentStore:
 
     def _place(self, environment: Environment) -> Build:
         interpreter = find_interpreter(environment.python)
-        return Build(
-            environment, self.root / f"{environment.id}-{self.backend.name}-{interpreter.version}", interpreter
-        )
+        # A home may be shared by machines of several kinds: none may run what another has compiled.
+        name = f"{environment.id}-{self.backend.name}-{interpreter.version}-{platform.machine()}"
+        return Build(environment, self.root / name, interpreter)
 
     @contextmanager
     def _install_sandbox(

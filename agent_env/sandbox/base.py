@@ -127,6 +127,13 @@ class Sandbox(Protocol):
         """Back to the start state: files inside and outside the work tree, processes, shell."""
         ...
 
+    def kill(self) -> None:
+        """Kill every process, from any thread: a command that is running returns at once.
+
+        For who wants a turn of somebody else's to end; its owner still stops or closes the sandbox.
+        """
+        ...
+
     def stop(self) -> None:
         """Kill every process of the sandbox; its files stay readable through ``changes`` and ``diff``."""
         ...

@@ -128,6 +128,12 @@ class LocalSandbox(ABC):
             remove_tree(self._folder / name)
         self._start()
 
+    def kill(self) -> None:
+        """See ``Sandbox.kill``."""
+        first = self._first
+        if first is not None:
+            first.kill()
+
     def stop(self) -> None:
         """See ``Sandbox.stop``."""
         first, shell = self._first, self._shell
@@ -315,7 +321,4 @@ def kill_running() -> None:
     For a work that is being given up; who owns a sandbox still closes it.
     """
     for sandbox in list(_live):
-        first = sandbox._first
-        if first is not None:
-            with contextlib.suppress(OSError):  # closed meanwhile by its owner
-                first.kill()
+        sandbox.kill()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import signal
+import threading
 from pathlib import Path
 
 _ROUNDS = 100
@@ -19,6 +20,7 @@ class FirstProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._descriptor = os.pidfd_open(pid)
+        self._using = threading.Lock()
 
     def is_gone(self) -> bool:
         """Whether it is dead."""
@@ -31,13 +33,16 @@ class FirstProcess:
         return bool(poll.poll(seconds * 1000))
 
     def kill(self) -> None:
-        """Send SIGKILL; being dead already is fine."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+        """Send SIGKILL, from any thread; being dead already, or let go of, is fine."""
+        with self._using, contextlib.suppress(ProcessLookupError):
+            if self._descriptor >= 0:
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of the descriptor."""
-        os.close(self._descriptor)
+        with self._using:  # else a kill from another thread could hit whoever gets its number next
+            descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 def descendants(pid: int) -> set[int]:

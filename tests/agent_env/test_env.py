@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
 
 assert agent_env  # its import makes the environment known
+
+
+RUNNING = {"outcome": None, "masked": False, "detail": "", "passed_share": 0.0}
 
 
 def bash(command: str) -> str:
@@ -53,7 +58,7 @@ class TestReset:
         with SWEEnv(**options) as env:
             observation, info = env.reset(options={"task_id": "tiny-longest"})
             assert "longest" in observation
-            assert info == {"task_id": "tiny-longest", "step": 0, "outcome": None, "masked": False, "detail": ""}
+            assert info == {"task_id": "tiny-longest", "step": 0, **RUNNING}
 
     @pytest.mark.parametrize(
         ("given", "says"),
@@ -93,7 +98,7 @@ class TestStep:
             env.reset(options={"task_id": "tiny-total"})
             observation, reward, terminated, truncated, info = env.step(bash("echo hi"))
             assert (observation, reward, terminated, truncated) == ("hi", 0.0, False, False)
-            assert info == {"task_id": "tiny-total", "step": 1, "outcome": None, "masked": False, "detail": ""}
+            assert info == {"task_id": "tiny-total", "step": 1, **RUNNING}
 
     def test_garbage_is_an_observation(self, options: dict[str, Any]) -> None:
         with SWEEnv(**options) as env:
@@ -124,6 +129,20 @@ class TestStep:
             assert (reward, terminated, truncated) == (0.0, False, True)
             assert (info["outcome"], info["masked"]) == ("InfraFailed", True)
             assert observation == "[the sandbox failed]"
+
+    def test_two_at_once(self, options: dict[str, Any]) -> None:
+        with SWEEnv(**options) as env:
+            env.reset()
+            assert env.episode is not None
+            begun, execute = threading.Event(), env.episode.toolbox.execute
+            env.episode.toolbox.execute = lambda *given: (begun.set(), execute(*given))[1]  # type: ignore[method-assign, func-returns-value]
+            slow = threading.Thread(target=env.step, args=(bash("sleep 0.4"),))
+            slow.start()
+            begun.wait(30)
+            with pytest.raises(EpisodeError, match="one turn at a time"):
+                env.step(bash("true"))
+            slow.join()
+            assert env.step(bash("echo fine"))[0] == "fine"
 
     def test_before_the_first_reset(self, options: dict[str, Any]) -> None:
         with pytest.raises(EpisodeError, match="call reset"):
@@ -187,6 +206,30 @@ class TestArguments:
         with SWEEnv(pool=pool, store=store) as env, pytest.raises(PoolError, match="is missing"):
             env.reset()
 
+    def test_a_pool_whose_environment_is_missing_is_mended_in_place(
+        self, bare_pool: Pool, store: EnvironmentStore, tmp_path: Path
+    ) -> None:
+        pool = Pool.create(tmp_path / "pool")
+        pool.write_tasks(bare_pool.tasks())
+        with SWEEnv(pool=pool, store=store) as env:
+            with pytest.raises(PoolError, match="is missing"):
+                env.reset()
+            shutil.copytree(bare_pool.path / "environments", pool.path / "environments", dirs_exist_ok=True)
+            env.reset()
+            assert env.step(bash("echo hi"))[0] == "hi"
+
+    def test_a_build_of_another_kind_of_cpu_is_not_used(
+        self, options: dict[str, Any], store: EnvironmentStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with SWEEnv(**options) as env:
+            here = env.bench.build(env.tasks[0])
+            monkeypatch.setattr("platform.machine", lambda: "riscv64")
+            there = env.bench.build(env.tasks[0])
+            assert here.folder != there.folder
+            assert (there.folder / "build.json").is_file()
+            env.reset()
+            assert env.step(bash("echo hi"))[0] == "hi"
+
     def test_only_the_tasks_named(self, options: dict[str, Any]) -> None:
         with SWEEnv(tasks=["tiny-total", "tiny-total"], **options) as env:
             assert [task.id for task in env.tasks] == ["tiny-total"]
@@ -208,19 +251,6 @@ class TestTextSpace:
             TextSpace().sample(mask=1)
 
 
-def test_vectors_of_environments(options: dict[str, Any]) -> None:
-    def make() -> SWEEnv:
-        return SWEEnv(**options)
-
-    envs = gymnasium.vector.SyncVectorEnv([make, make])
-    prompts, _ = envs.reset(seed=1)
-    assert all("/testbed" in prompt for prompt in prompts)
-    observations, rewards, *_ = envs.step((bash("echo one"), bash("echo two")))
-    assert tuple(observations) == ("one", "two")
-    assert list(rewards) == [0, 0]
-    envs.close()
-
-
 def test_the_module_may_be_named_with_the_id(options: dict[str, Any]) -> None:
     with gymnasium.make("agent_env:RepoDojo/SWE-v0", **options) as env:
         assert isinstance(env.unwrapped, SWEEnv)
@@ -239,6 +269,7 @@ def test_oracle_one_noop_zero(graded_pool: Pool, store: EnvironmentStore) -> Non
             assert [step[1:4] for step in earlier] == [(0.0, False, False)] * len(earlier)
             assert last[1:4] == (wanted, True, False)
             assert last[4]["outcome"] == "Scored"
+            assert last[4]["passed_share"] == (1.0 if wanted else 1 / 3)  # the mean needs the total
             assert last[0] == "Submitted."
 
 

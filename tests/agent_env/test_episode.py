@@ -2,6 +2,7 @@
 running at the end."""
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.tools import Toolbox, ToolCall, format_call
+from agent_env.tools.observation import Observation
 from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError, InfraError
@@ -45,6 +47,20 @@ def play(episode: Episode, actions: list[str]) -> Outcome | None:
         if episode.turn(action).outcome:
             break
     return episode.outcome
+
+
+def turn_elsewhere(episode: Episode, action: str) -> tuple[threading.Thread, threading.Event]:
+    """A turn in another thread, and what is set once its first call is about to run."""
+    begun, execute = threading.Event(), episode.toolbox.execute
+
+    def announced(sandbox: Sandbox, call: ToolCall) -> Observation:
+        begun.set()
+        return execute(sandbox, call)
+
+    episode.toolbox.execute = announced  # type: ignore[method-assign]
+    thread = threading.Thread(target=episode.turn, args=(action,))
+    thread.start()
+    return thread, begun
 
 
 class BrokenBackend(BubblewrapBackend):
@@ -126,6 +142,23 @@ class TestLimits:
         assert play(episode, [bash("sleep 0.3"), bash("sleep 60")]) == LimitStopped("time")
         assert "timed out" in episode.transcript[-1][1]
 
+    def test_a_deadline_ends_the_running_command(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench)
+        episode.start()
+        episode.deadline = time.monotonic() + 0.3
+        said = episode.turn(bash("sleep 60") + bash("echo never"))
+        assert said.outcome == LimitStopped("time")
+        assert "timed out" in said.observation
+        assert "never" not in said.observation
+
+    def test_after_a_deadline_nothing_runs(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench)
+        episode.start()
+        episode.deadline = time.monotonic()
+        said = episode.turn(bash("echo never"))
+        assert said == ("[too late: nothing was run]\n[the episode ends here: limit of time]", LimitStopped("time"))
+        assert episode._sandbox is None
+
     def test_timeouts_in_a_row(self, bench: Workbench, task: Task) -> None:
         rules = Rules(command_timeout=0.1, timeouts_in_a_row=2)
         episode = Episode(task, bench, rules)
@@ -188,10 +221,8 @@ class TestTurns:
     def test_two_at_once_are_refused(self, bench: Workbench, task: Task) -> None:
         with Episode(task, bench) as episode:
             episode.start()
-            slow = threading.Thread(target=episode.turn, args=(bash("touch /tmp/begun; sleep 0.5"),))
-            slow.start()
-            while not episode._turning.locked():
-                pass
+            slow, begun = turn_elsewhere(episode, bash("sleep 0.5"))
+            begun.wait(30)
             with pytest.raises(EpisodeError, match="one turn at a time"):
                 episode.turn(bash("true"))
             slow.join()
@@ -220,6 +251,41 @@ class TestEnd:
         assert episode.outcome == LimitStopped("abandoned")
         with pytest.raises(SandboxError):
             sandbox.run("true", timeout=1)
+
+    def test_a_close_from_elsewhere_ends_the_running_turn(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            sandbox = episode._sandbox
+            thread, begun = turn_elsewhere(episode, bash("sleep 1000") + bash("echo never") + SUBMIT)
+            begun.wait(30)
+            episode.close()
+            assert episode.outcome == LimitStopped("abandoned")
+            assert episode._sandbox is None
+            assert sandbox is not None
+            with pytest.raises(SandboxError):
+                sandbox.run("true", timeout=1)
+            thread.join(30)
+            assert not thread.is_alive()
+            assert episode.transcript[-1][1].endswith("[the episode ends here: limit of abandoned]")
+            assert "never" not in episode.transcript[-1][1]
+
+    def test_an_interrupt_while_it_starts(self, bench: Workbench, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+        episode = Episode(task, bench)
+        opened = []
+
+        def slowly(task: Task) -> Sandbox:
+            threading.Thread(target=episode.interrupt).start()
+            while not episode._interrupted:
+                pass
+            opened.append(Workbench.open(bench, task))
+            return opened[0]
+
+        monkeypatch.setattr(bench, "open", slowly)
+        with pytest.raises(EpisodeError, match="ended while it started"):
+            episode.start()
+        assert episode.outcome == LimitStopped("abandoned")
+        with pytest.raises(SandboxError):
+            opened[0].run("true", timeout=1)
 
     def test_a_machine_that_fails_is_no_reward(self, bench: Workbench, task: Task) -> None:
         episode = Episode(task, broken_bench(bench, 1))

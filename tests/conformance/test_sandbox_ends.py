@@ -68,6 +68,22 @@ def await_end(pids: set[int]) -> set[int]:
     return pids
 
 
+def test_a_kill_from_another_thread_ends_the_command(make: MakeSandbox) -> None:
+    box = make()
+    try:
+        killer = threading.Timer(0.3, box.kill)
+        killer.start()
+        assert box.run("sleep 1000", timeout=120).stopped is StopCause.SHELL_DIED
+        killer.join()
+        box.write("kept", b"x")
+        box.kill()
+        box.kill()
+        assert set(box.changes()) == {"kept"}
+    finally:
+        box.close()
+    box.kill()
+
+
 def test_close_leaves_nothing(backend: SandboxBackend, make: MakeSandbox) -> None:
     before = left_behind(backend, os.getpid())
     box = make()
