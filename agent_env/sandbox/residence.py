@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 def new_residence(base: Path) -> Path:
     """An empty folder for one sandbox of this process; its name is unique on this machine."""
-    owner = f"{os.getpid()}-{_start_time(os.getpid())}"
+    owner = owner_name()
     folder = base / owner / f"{owner}-{next(_numbers)}"
     while True:
         with contextlib.suppress(FileNotFoundError):  # another thread removed the owner's folder as the last one in it
@@ -86,6 +86,11 @@ def reap_folders(base: Path) -> set[str]:
             reaped |= {child.name for child in owner.iterdir()}
             remove_tree(owner)
     return reaped
+
+
+def owner_name() -> str:
+    """What the names of all that this process's sandboxes make begin with."""
+    return f"{os.getpid()}-{_start_time(os.getpid())}"
 
 
 def is_owner_alive(name: str) -> bool:

@@ -14,6 +14,7 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.base import Mount, Sandbox, SandboxBackend, SandboxSpec, StopCause
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.cgroup import group_folders
+from agent_env.sandbox.docker import DockerBackend
 from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
 from agent_env.sandbox.processes import descendants
 from agent_env.sandbox.residence import residence_base
@@ -39,7 +40,8 @@ def left_behind(backend: SandboxBackend, owner: int) -> list[str]:
     mark = f"{owner}-"
     found = [str(path) for path in residence_base().glob(f"{mark}*/*")]
     found += [str(path) for path in group_folders() if path.name.startswith(mark)]
-    if backend.name == "docker":
+    if isinstance(backend, DockerBackend):
+        backend.close()  # what it keeps started ahead is no sandbox's
         api = docker_client().api
         things = api.containers(all=True, filters={"label": OWNER_LABEL})
         things += api.volumes(filters={"label": OWNER_LABEL})["Volumes"] or []
