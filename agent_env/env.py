@@ -20,6 +20,7 @@ from agent_env.outcome import InfraFailed, LimitStopped, Scored
 from agent_env.sandbox.select import select_backend
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
+from agent_env.tools.formats import DEFAULT_FORMAT
 from agent_env.tools.observation import DEFAULT_CHARS
 from agent_env.trajectory import Agent, TrajectoryRecorder
 from agent_env.workbench import Workbench
@@ -39,6 +40,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         time_limit: seconds that the tools may run in one episode.
         command_timeout: seconds that one command may run.
         observation_chars: longest observation of one call.
+        call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
         tasks: ids of the only tasks to use; None means all of the split.
         store: where built environments are kept; None means this user's cache.
         trajectories: folder that gets one ATIF file an episode; None means none.
@@ -60,6 +62,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         time_limit: float = 1800.0,
         command_timeout: float = 30.0,
         observation_chars: int = DEFAULT_CHARS,
+        call_format: str = DEFAULT_FORMAT,
         render_mode: str | None = None,
         tasks: Sequence[str] | None = None,
         store: EnvironmentStore | None = None,
@@ -74,6 +77,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             time_limit=time_limit,
             command_timeout=command_timeout,
             observation_chars=observation_chars,
+            call_format=call_format,
         )
         opened = pool if isinstance(pool, Pool) else Pool(pool)
         self.tasks = _choose(opened, split, tasks)

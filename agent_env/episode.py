@@ -8,12 +8,13 @@ it comes, the sandbox is closed. The time limit counts the seconds that tools ru
 slow sampler does not change outcomes; who wants the whole counted sets a ``deadline``.
 """
 
+import json
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
 from agent_env.prompt import render_prompt
 from agent_env.sandbox.base import Sandbox, StopCause
-from agent_env.tools.calls import CallFormatError, ToolCall, parse_calls
+from agent_env.tools.calls import MAX_CALLS, CallFormatError, ToolCall
+from agent_env.tools.formats import DEFAULT_FORMAT, FORMATS, choose_format, parse_calls
 from agent_env.tools.observation import DEFAULT_CHARS, Observation
 from agent_env.tools.toolbox import Toolbox
 from agent_env.trajectory import TrajectoryRecorder
@@ -34,7 +36,7 @@ __all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The limits of an episode."""
+    """The limits of an episode, and the form in which its policy writes tool calls."""
 
     max_steps: int = 30
     """Turns."""
@@ -46,8 +48,11 @@ class Rules:
     """Longest observation of one call."""
     timeouts_in_a_row: int = 3
     """So many commands one after the other that run into their timeout end the episode."""
+    call_format: str = DEFAULT_FORMAT
+    """One of ``agent_env.tools.FORMATS``."""
 
     def __post_init__(self) -> None:
+        choose_format(self.call_format)
         for name in ("max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
@@ -84,7 +89,13 @@ class Episode:
         """By ``time.monotonic``: no call starts or runs on after it; the episode ends as ``LimitStopped("time")``."""
         self.transcript: list[tuple[str, str]] = []
         """Who said what, from the prompt on: ``user``, ``agent`` or ``tool``, and the text."""
-        self.toolbox = Toolbox(command_timeout=self.rules.command_timeout, chars=self.rules.observation_chars)
+        self.form = choose_format(self.rules.call_format)
+        self.toolbox = Toolbox(
+            command_timeout=self.rules.command_timeout,
+            chars=self.rules.observation_chars,
+            shell_only=self.form.shell_only,
+            submits_by_output=self.form.submits_by_output,
+        )
         self._bench = bench
         self._sandbox: Sandbox | None = None
         self._seconds = 0.0
@@ -117,10 +128,10 @@ class Episode:
                 if self._interrupted:
                     self._end(LimitStopped(self._interrupted))
                     raise EpisodeError("the episode was ended while it started")
-                prompt = render_prompt(self.task, self.toolbox, max_steps=self.rules.max_steps)
+                prompt = render_prompt(self.task, self.toolbox, self.form, max_steps=self.rules.max_steps)
                 self.transcript.append(("user", prompt))
                 if self.recorder:
-                    self.recorder.start(prompt)
+                    self.recorder.start(prompt, rules=asdict(self.rules))
             return prompt
 
     def turn(self, action: str) -> Turn:
@@ -132,14 +143,40 @@ class Episode:
         """
         if not isinstance(action, str):
             raise BadInputError(f"an action is the policy's text (str); got {type(action).__name__}")
+        return self._take(action, action, lambda: parse_calls(action, self.form))
+
+    def call(self, calls: Sequence[ToolCall], said: str = "") -> Turn:
+        """Take one turn whose calls are given as such, as clients with native tool calls have them; otherwise as
+        ``turn``.
+
+        Args:
+            said: the policy's words beside them.
+
+        Raises:
+            EpisodeError: as for ``turn``.
+            BadInputError: the arguments of a call are no JSON object.
+        """
+        for call in calls:
+            _require_json(call)
+        shown = "\n".join(part for part in (said, FORMATS["hermes"].write(calls)) if part)
+        return self._take(said, shown, lambda: _check_number(calls))
+
+    def _take(self, said: str, shown: str, read: Callable[[], list[ToolCall]]) -> Turn:
+        """One turn.
+
+        Args:
+            said: the message for the trajectory.
+            shown: the same for the transcript.
+            read: gives the calls, or raises CallFormatError.
+        """
         with self._one_at_a_time():
             sandbox = self._require_running()
             with self._ends_on_error():
                 try:
-                    observation, outcome = self._play(sandbox, action)
+                    observation, outcome = self._play(sandbox, said, read)
                 except (InfraError, OSError) as error:
                     observation, outcome = "[the sandbox failed]", self._blame(error)
-                self.transcript += [("agent", action), ("tool", observation)]
+                self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
                     self._end(outcome)
             return Turn(observation, self.outcome)
@@ -167,23 +204,25 @@ class Episode:
         """The transcript as text."""
         return "\n\n".join(f"[{who}]\n{text}" for who, text in self.transcript)
 
-    def _play(self, sandbox: Sandbox, action: str) -> tuple[str, Outcome | None]:
-        calls, observations = self._run_calls(sandbox, action)
+    def _play(self, sandbox: Sandbox, said: str, read: Callable[[], list[ToolCall]]) -> tuple[str, Outcome | None]:
+        calls, observations = self._run_calls(sandbox, read)
         self.steps += 1
         if self.recorder:
-            self.recorder.add_turn(action, calls, observations)
+            self.recorder.add_turn(said, calls, observations)
         text = _join(calls, observations)
         if observations[-1].submitted and not self._interrupted:
             return text, self._grade(sandbox)
         limit = self._limit()
         return (f"{text}\n[the episode ends here: limit of {limit}]", LimitStopped(limit)) if limit else (text, None)
 
-    def _run_calls(self, sandbox: Sandbox, action: str) -> tuple[list[ToolCall], list[Observation]]:
+    def _run_calls(
+        self, sandbox: Sandbox, read: Callable[[], list[ToolCall]]
+    ) -> tuple[list[ToolCall], list[Observation]]:
         """Run the calls of a turn until one submits or a limit is reached; the calls that ran, and what they showed."""
         if self._limit(between_calls=True):
             return [], [Observation("[too late: nothing was run]")]
         try:
-            calls = parse_calls(action)
+            calls = read()
         except CallFormatError as error:
             return [], [Observation(f"Error: {error}")]
         observations: list[Observation] = []
@@ -196,10 +235,10 @@ class Episode:
     def _run_call(self, sandbox: Sandbox, call: ToolCall) -> Observation:
         begun = time.monotonic()
         left = min(self.rules.time_limit - self._seconds, self.deadline - begun)
-        self.toolbox.bash.timeout = max(min(self.rules.command_timeout, left), 0.0)
+        self.toolbox.limit_time(max(min(self.rules.command_timeout, left), 0.0))
         observation = self.toolbox.execute(sandbox, call)
         self._seconds += time.monotonic() - begun
-        if call.name == self.toolbox.bash.name:
+        if self.toolbox.runs_commands(call.name):
             self._last_stop = observation.stopped
             self._timeouts = self._timeouts + 1 if observation.stopped is StopCause.TIMEOUT else 0
         return observation
@@ -273,6 +312,21 @@ def _join(calls: list[ToolCall], observations: list[Observation]) -> str:
     if len(observations) == 1:
         return observations[0].text
     return "\n".join(
-        f"[{number} {call.name}]\n{observation.text}"
+        f"[{number} {call.name[:80]}]\n{observation.text}"
         for number, (call, observation) in enumerate(zip(calls, observations, strict=True), 1)
     )
+
+
+def _check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    if not 1 <= len(calls) <= MAX_CALLS:
+        raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
+    return list(calls)
+
+
+def _require_json(call: ToolCall) -> None:
+    if not isinstance(call, ToolCall) or not isinstance(call.name, str) or not isinstance(call.arguments, dict):
+        raise BadInputError(f"a call is a ToolCall with a name and a dict of arguments; got {call!r:.80}")
+    try:
+        json.dumps(call.arguments, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(f"the arguments of {call.name[:80]} are no JSON object: {error}") from error

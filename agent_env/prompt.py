@@ -7,17 +7,21 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from agent_env.sandbox.base import WORK_DIR
+from agent_env.tools.calls import ToolCall
+from agent_env.tools.formats import CallFormat
 from agent_env.tools.toolbox import Toolbox
 from tasks.task import Task
 
 
-def render_prompt(task: Task, toolbox: Toolbox, *, max_steps: int) -> str:
+def render_prompt(task: Task, toolbox: Toolbox, form: CallFormat, *, max_steps: int) -> str:
     """The prompt of an episode; a function of its arguments alone."""
     return _template().render(
         work_dir=WORK_DIR,
         statement=task.statement.text.strip(),
         tools=list(toolbox.tools.values()),
-        test_command=task.test_command,
+        rule=form.rule,
+        example=form.write([ToolCall("bash", {"command": task.test_command})]),
+        ending=form.ending,
         max_steps=max_steps,
     )
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent_env.grading.states import start_edits
-from agent_env.tools.calls import MAX_CALLS, ToolCall, format_call
+from agent_env.tools.calls import MAX_CALLS, ToolCall
+from agent_env.tools.formats import DEFAULT_FORMAT, choose_format
 from agent_env.tools.lines import split_lines
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
@@ -31,6 +32,13 @@ LOOK_LINES = (20, 40, 80)
 _DEFINITION = re.compile(r"^(\s*)(?:async\s+)?(def|class)\s+(\w+)")
 
 
+class _Said(NamedTuple):
+    """One turn."""
+
+    words: str
+    calls: list[ToolCall]
+
+
 class _Change(NamedTuple):
     """Lines ``first`` to ``last`` (from 0, ``last`` excluded) of the text before become ``new``."""
 
@@ -39,23 +47,24 @@ class _Change(NamedTuple):
     new: list[str]
 
 
-def noop_actions(task: Task) -> list[str]:
+def noop_actions(task: Task, call_format: str = DEFAULT_FORMAT) -> list[str]:
     """The turns of an agent that submits at once."""
     del task
-    return [_say("Nothing to do.", ToolCall("submit"))]
+    return _write([_say("Nothing to do.", ToolCall("submit"))], call_format)
 
 
-def oracle_actions(task: Task, tree: Path) -> list[str]:
+def oracle_actions(task: Task, tree: Path, call_format: str = DEFAULT_FORMAT) -> list[str]:
     """The turns of an agent that knows the gold patch.
 
     Args:
         tree: the clean tree of the task's environment, as ``Workbench.build(task).tree`` has it.
+        call_format: the form in which the calls are written.
 
     Raises:
         PatchError: a patch of the task does not fit the tree.
     """
     read = reader(tree, start_edits(task, tree))
-    looks: list[str] = []
+    looks: list[_Said] = []
     edits: list[ToolCall] = []
     for path, after in apply_patch(task.gold_patch, read).items():
         before = read(path)
@@ -69,14 +78,19 @@ def oracle_actions(task: Task, tree: Path) -> list[str]:
             edits += _edit(path, before.decode(), after.decode(), changes)
     turns = looks[:MAX_EDIT_TURNS] + _edit_turns(edits)
     test = ToolCall("bash", {"command": f"{task.test_command} 2>&1 | tail -n 3"})
-    return [*turns, _say("Now the tests.", test), _say("Done.", ToolCall("submit"))]
+    return _write([*turns, _say("Now the tests.", test), _say("Done.", ToolCall("submit"))], call_format)
 
 
-def _say(words: str, *calls: ToolCall) -> str:
-    return "\n".join([words, *(format_call(call) for call in calls)])
+def _write(turns: list[_Said], call_format: str) -> list[str]:
+    form = choose_format(call_format)
+    return [f"{turn.words}\n{form.write(turn.calls)}" for turn in turns]
 
 
-def _look(path: str, text: str, change: _Change) -> str:
+def _say(words: str, *calls: ToolCall) -> _Said:
+    return _Said(words, list(calls))
+
+
+def _look(path: str, text: str, change: _Change) -> _Said:
     """Show the function around a change by its name, which a policy can know, or else the lines."""
     lines = split_lines(text)
     found = _enclosing(lines, change)
@@ -105,7 +119,7 @@ def _enclosing(lines: list[str], change: _Change) -> int | None:
     return None
 
 
-def _edit_turns(edits: list[ToolCall]) -> list[str]:
+def _edit_turns(edits: list[ToolCall]) -> list[_Said]:
     """The edits as turns: one each, or several together where there are many."""
     size = min(max(-(-len(edits) // MAX_EDIT_TURNS), 1), MAX_CALLS)
     groups = [edits[start : start + size] for start in range(0, len(edits), size)]

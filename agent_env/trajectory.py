@@ -125,8 +125,10 @@ class TrajectoryRecorder:
         )
         self.path = folder / f"{task_id}-{self._shown.trajectory_id}.json"
 
-    def start(self, prompt: str) -> None:
-        """Record the prompt."""
+    def start(self, prompt: str, rules: dict[str, Any] | None = None) -> None:
+        """Record the prompt, and the rules of the episode, which a replay needs."""
+        if rules is not None:
+            self._put({"extra": {**(self._shown.extra or {}), "rules": rules}})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
     def add_turn(self, action: str, calls: list[ToolCall], observations: list[Observation]) -> None:

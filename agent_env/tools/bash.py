@@ -8,6 +8,9 @@ from agent_env.sandbox.base import WORK_DIR, CommandResult, Sandbox, StopCause
 from agent_env.tools.arguments import Arguments
 from agent_env.tools.observation import Observation, clip
 
+SUBMIT_LINE = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+"""What a command prints first to submit, where the shell is the only tool; mini-swe-agent's word for it."""
+
 
 class BashArguments(Arguments):
     """Arguments of ``bash``."""
@@ -24,6 +27,7 @@ class Bash:
     Args:
         timeout: seconds a command may run; an agent may ask for less, and gets this where it asks for more.
         chars: longest observation.
+        submits: whether a command that succeeds and prints ``SUBMIT_LINE`` first ends the work.
     """
 
     name: ClassVar[str] = "bash"
@@ -31,20 +35,24 @@ class Bash:
     help: ClassVar[str] = f"run a command in a persistent shell, at first in {WORK_DIR}; no network."
     arguments: ClassVar[type[Arguments]] = BashArguments
 
-    def __init__(self, *, timeout: float, chars: int) -> None:
+    def __init__(self, *, timeout: float, chars: int, submits: bool = False) -> None:
         self.timeout = timeout
         self._chars = chars
+        self._submits = submits
 
     def run(self, sandbox: Sandbox, arguments: BashArguments) -> Observation:
         """Run the command; its exit status is told where it is not 0."""
         timeout = min(arguments.timeout or self.timeout, self.timeout)
         result = sandbox.run(arguments.command, timeout=timeout)
-        note = _note(result, timeout)
+        note = stop_note(result, timeout)
         output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars)
-        return Observation("\n".join(part for part in (output, note) if part) or "[no output]", stopped=result.stopped)
+        text = "\n".join(part for part in (output, note) if part) or "[no output]"
+        submitted = self._submits and result.exit_code == 0 and _first_line(result.output) == SUBMIT_LINE
+        return Observation(text, submitted=submitted, stopped=result.stopped)
 
 
-def _note(result: CommandResult, timeout: float) -> str:
+def stop_note(result: CommandResult, timeout: float) -> str:
+    """How a command ended, in a line; empty where it succeeded."""
     if result.stopped is StopCause.TIMEOUT:
         return f"[timed out after {timeout:g} s: the command and all that it started were killed]"
     if result.stopped is StopCause.OUT_OF_MEMORY:
@@ -52,3 +60,7 @@ def _note(result: CommandResult, timeout: float) -> str:
     if result.stopped is StopCause.SHELL_DIED:
         return "[the command ended the shell]"
     return "" if result.exit_code == 0 else f"[exit code {result.exit_code}]"
+
+
+def _first_line(output: str) -> str:
+    return output.lstrip().partition("\n")[0].strip()

@@ -4,6 +4,7 @@ Files are read and written through the sandbox, so an agent reaches with it what
 whose lines all end in CRLF keeps that: texts given with plain line breaks are matched and written with its own.
 """
 
+import shlex
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from agent_env.sandbox.base import WORK_DIR, Sandbox
 from agent_env.tools.arguments import ArgumentError, Arguments, LineRange, fail_arguments
+from agent_env.tools.edit_history import EditHistory, PastEdit, is_changed_since
 from agent_env.tools.lines import split_lines
 from agent_env.tools.matching import Place, explain_mismatch, find_once
 from agent_env.tools.observation import Observation, clip
@@ -18,11 +20,14 @@ from agent_env.tools.observation import Observation, clip
 MAX_FILE_BYTES = 10_000_000
 """Largest file that the editor opens."""
 
+REMOVE_SECONDS = 10.0
+"""How long the removal of one file may take."""
+
 
 class EditArguments(Arguments):
     """Arguments of ``edit``; which of them a command takes stands in ``USES``."""
 
-    command: Literal["view", "create", "str_replace", "insert"]
+    command: Literal["view", "create", "str_replace", "insert", "undo_edit"]
     """What to do."""
     path: str
     """Relative to the repository, or absolute."""
@@ -43,6 +48,7 @@ USES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "create": (frozenset({"file_text"}), frozenset()),
     "str_replace": (frozenset({"old_str"}), frozenset({"new_str"})),
     "insert": (frozenset({"insert_line", "new_str"}), frozenset()),
+    "undo_edit": (frozenset(), frozenset()),
 }
 """Per command, the arguments that it needs and those that it may take, beside command and path."""
 
@@ -58,17 +64,19 @@ class Editor:
     signature: ClassVar[str] = "command, path, ..."
     help: ClassVar[str] = (
         "command is view (view_range [first, last]?), create (file_text), "
-        "str_replace (old_str, which must occur exactly once, new_str) or insert (insert_line, new_str)."
+        "str_replace (old_str, which must occur exactly once, new_str), insert (insert_line, new_str) or undo_edit."
     )
     arguments: ClassVar[type[Arguments]] = EditArguments
 
     def __init__(self, *, chars: int) -> None:
         self._chars = chars
+        self._history = EditHistory()
         self._commands: dict[str, Callable[[Sandbox, EditArguments], str]] = {
             "view": self._view,
-            "create": _create,
-            "str_replace": _replace,
-            "insert": _insert,
+            "create": self._create,
+            "str_replace": self._replace,
+            "insert": self._insert,
+            "undo_edit": self._undo,
         }
 
     def run(self, sandbox: Sandbox, arguments: EditArguments) -> Observation:
@@ -94,45 +102,63 @@ class Editor:
         more = f"\n[{len(lines)} lines in all]" if (first, last) != (1, len(lines)) else ""
         return clip(shown, self._chars - len(more)) + more
 
+    def _create(self, sandbox: Sandbox, arguments: EditArguments) -> str:
+        before = _content(sandbox, arguments.path)
+        self._write(sandbox, arguments.path, before, arguments.file_text)
+        done = "Created" if before is None else "Overwrote"
+        return f"{done} {arguments.path} ({len(split_lines(arguments.file_text))} lines)."
 
-def _create(sandbox: Sandbox, arguments: EditArguments) -> str:
-    try:
-        sandbox.read(arguments.path)
-        done = "Overwrote"
-    except FileNotFoundError:
-        done = "Created"
-    sandbox.write(arguments.path, arguments.file_text.encode())
-    return f"{done} {arguments.path} ({len(split_lines(arguments.file_text))} lines)."
+    def _replace(self, sandbox: Sandbox, arguments: EditArguments) -> str:
+        if not arguments.old_str:
+            raise ArgumentError("edit: old_str is empty; give the text to replace, or use insert or create")
+        text = _read(sandbox, arguments.path)
+        found = find_once(text, arguments.old_str, arguments.new_str)
+        if not isinstance(found, Place):
+            return f"Error: {explain_mismatch(arguments.path, text, arguments.old_str, found)}"
+        new = text[: found.start] + found.new + text[found.end :]
+        self._write(sandbox, arguments.path, text.encode(), new)
+        first = text.count("\n", 0, found.start) + 1
+        last = first + text[found.start : found.end].removesuffix("\n").count("\n")
+        return f"Replaced line{f's {first}-{last}' if last > first else f' {first}'} of {arguments.path}."
 
+    def _insert(self, sandbox: Sandbox, arguments: EditArguments) -> str:
+        text = _read(sandbox, arguments.path)
+        lines = split_lines(text)
+        after = arguments.insert_line
+        if not 0 <= after <= len(lines):
+            return (
+                f"Error: insert_line is {after}; {arguments.path} has {len(lines)} lines: expected 0 to {len(lines)}."
+            )
+        ending = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+        given = arguments.new_str.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        new = "".join(line + ending for line in given)
+        if after and not lines[after - 1].endswith("\n"):
+            new = ending + new.removesuffix(ending)  # the last line has no end: it gets one, the new last line has none
+        self._write(sandbox, arguments.path, text.encode(), "".join([*lines[:after], new, *lines[after:]]))
+        return f"Inserted {len(given)} line{'s' * (len(given) > 1)} after line {after} of {arguments.path}."
 
-def _replace(sandbox: Sandbox, arguments: EditArguments) -> str:
-    if not arguments.old_str:
-        raise ArgumentError("edit: old_str is empty; give the text to replace, or use insert or create")
-    text = _read(sandbox, arguments.path)
-    found = find_once(text, arguments.old_str, arguments.new_str)
-    if not isinstance(found, Place):
-        return f"Error: {explain_mismatch(arguments.path, text, arguments.old_str, found)}"
-    sandbox.write(arguments.path, (text[: found.start] + found.new + text[found.end :]).encode())
-    first = text.count("\n", 0, found.start) + 1
-    last = first + text[found.start : found.end].removesuffix("\n").count("\n")
-    return f"Replaced line{f's {first}-{last}' if last > first else f' {first}'} of {arguments.path}."
+    def _undo(self, sandbox: Sandbox, arguments: EditArguments) -> str:
+        path = arguments.path
+        said = ""
 
+        def undo(edit: PastEdit) -> None:
+            nonlocal said
+            lost = is_changed_since(edit, _content(sandbox, path))
+            if edit.before is None:
+                _remove(sandbox, path)
+            else:
+                sandbox.write(path, edit.before)
+            said = "it is removed again, as before it was created" if edit.before is None else "it is as before that"
+            said += "; what other commands had changed in it since is gone too" if lost else ""
 
-def _insert(sandbox: Sandbox, arguments: EditArguments) -> str:
-    text = _read(sandbox, arguments.path)
-    lines = split_lines(text)
-    after = arguments.insert_line
-    if not 0 <= after <= len(lines):
-        return f"Error: insert_line is {after}; {arguments.path} has {len(lines)} lines: expected 0 to {len(lines)}."
-    ending = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    given = arguments.new_str.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    new = "".join(line + ending for line in given)
-    if after and not lines[after - 1].endswith(
-        "\n"
-    ):  # the last line has no end: it gets one, the new last line has none
-        new = ending + new.removesuffix(ending)
-    sandbox.write(arguments.path, "".join([*lines[:after], new, *lines[after:]]).encode())
-    return f"Inserted {len(given)} line{'s' * (len(given) > 1)} after line {after} of {arguments.path}."
+        if not self._history.take_back(path, undo):
+            return f"Error: there is no edit of {path} to undo: edit has not changed it, or all is undone already."
+        return f"Undid the last edit of {path}: {said}. Edits left to undo there: {self._history.count(path)}."
+
+    def _write(self, sandbox: Sandbox, path: str, before: bytes | None, text: str) -> None:
+        data = text.encode()
+        sandbox.write(path, data)
+        self._history.record(path, before, data)
 
 
 def _check_use(arguments: EditArguments) -> None:
@@ -159,6 +185,19 @@ def _line_range(given: list[int], total: int) -> tuple[int, int]:
     if not (1 <= first <= max(total, 1) and (first <= last or total == 0)):
         raise ArgumentError(f"edit: view_range is {given}; the file has {total} lines: expected 1 <= first <= last")
     return first, last
+
+
+def _content(sandbox: Sandbox, path: str) -> bytes | None:
+    try:
+        return sandbox.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _remove(sandbox: Sandbox, path: str) -> None:
+    done = sandbox.run(f"command rm -f -- {shlex.quote(path)} || (exit 0)", timeout=REMOVE_SECONDS, cwd=WORK_DIR)
+    if _content(sandbox, path) is not None:
+        raise OSError(f"it cannot be removed: {done.output.strip()}")
 
 
 def _read(sandbox: Sandbox, path: str) -> str:

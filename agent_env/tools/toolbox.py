@@ -2,7 +2,7 @@
 an observation that says what was got and what is expected."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from agent_env.sandbox.base import Sandbox
 from agent_env.tools.arguments import ArgumentError, read_arguments
@@ -10,8 +10,11 @@ from agent_env.tools.bash import Bash
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.editor import Editor
 from agent_env.tools.observation import DEFAULT_CHARS, Observation, clip
+from agent_env.tools.search import Search
 from agent_env.tools.submit import Submit
-from agent_env.tools.tool import Tool, openai_schema
+from agent_env.tools.tool import Tool, anthropic_schema, openai_schema
+
+SchemaStyle = Literal["openai", "anthropic"]
 
 
 class Toolbox:
@@ -20,17 +23,37 @@ class Toolbox:
     Args:
         command_timeout: seconds a command may run.
         chars: longest observation of one call.
+        shell_only: whether the shell is the only tool.
+        submits_by_output: whether a command that prints ``SUBMIT_LINE`` first submits.
     """
 
-    def __init__(self, *, command_timeout: float = 30.0, chars: int = DEFAULT_CHARS) -> None:
-        self.bash = Bash(timeout=command_timeout, chars=chars)
-        tools: tuple[Tool, ...] = (self.bash, Editor(chars=chars), Submit())
+    def __init__(
+        self,
+        *,
+        command_timeout: float = 30.0,
+        chars: int = DEFAULT_CHARS,
+        shell_only: bool = False,
+        submits_by_output: bool = False,
+    ) -> None:
+        self._bash = Bash(timeout=command_timeout, chars=chars, submits=submits_by_output)
+        self._search = Search(timeout=command_timeout, chars=chars)
+        others: tuple[Tool, ...] = () if shell_only else (Editor(chars=chars), self._search, Submit())
+        tools: tuple[Tool, ...] = (self._bash, *others)
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._chars = chars
 
-    def schemas(self) -> list[dict[str, Any]]:
-        """Declarations of the tools, OpenAI style."""
-        return [openai_schema(tool) for tool in self.tools.values()]
+    def limit_time(self, seconds: float) -> None:
+        """Let no command run longer than that from now on."""
+        self._bash.timeout = self._search.timeout = seconds
+
+    def runs_commands(self, name: str) -> bool:
+        """Whether calls of this tool are commands, which can run into their timeout."""
+        return name in (self._bash.name, self._search.name)
+
+    def schemas(self, style: SchemaStyle = "openai") -> list[dict[str, Any]]:
+        """Declarations of the tools, as OpenAI-style or Anthropic-style clients take them."""
+        declare = {"openai": openai_schema, "anthropic": anthropic_schema}[style]
+        return [declare(tool) for tool in self.tools.values()]
 
     def execute(self, sandbox: Sandbox, call: ToolCall) -> Observation:
         """Run one call.

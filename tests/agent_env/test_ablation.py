@@ -8,7 +8,7 @@ from agent_env.episode import Episode
 from agent_env.outcome import Outcome
 from agent_env.pool_audit import audit_pool
 from agent_env.store import EnvironmentStore
-from agent_env.tools.calls import ToolCall, format_call
+from agent_env.tools import ToolCall, format_call
 from agent_env.workbench import UnblockedWarning, Workbench
 from tasks.errors import PoolError
 from tasks.pool import Pool

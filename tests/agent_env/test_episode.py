@@ -1,6 +1,7 @@
 """The state machine of an episode: one outcome whatever happens, nothing raised for what a policy writes, nothing left
 running at the end."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -16,7 +17,7 @@ from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
-from agent_env.tools import Toolbox, ToolCall, format_call
+from agent_env.tools import FORMATS, Toolbox, ToolCall, format_call
 from agent_env.tools.observation import Observation
 from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
@@ -102,7 +103,10 @@ class TestStart:
     def test_a_statement_is_no_template(self, task: Task) -> None:
         text = "{{ 7 * 7 }} {% endif %} <b> & 'x'"
         shown = render_prompt(
-            task.model_copy(update={"statement": Statement(text=text, method="template")}), Toolbox(), max_steps=3
+            task.model_copy(update={"statement": Statement(text=text, method="template")}),
+            Toolbox(),
+            FORMATS["qwen"],
+            max_steps=3,
         )
         assert text in shown
 
@@ -203,6 +207,100 @@ class TestGarbage:
             assert episode.turn(bash("echo fine")).observation == "fine"
 
 
+class TestFormats:
+    def test_the_prompt_shows_the_form(self, bench: Workbench, task: Task) -> None:
+        prompts = {}
+        for name, form in FORMATS.items():
+            with Episode(task, bench, Rules(call_format=name)) as episode:
+                prompts[name] = episode.start()
+            assert form.write([ToolCall("bash", {"command": task.test_command})]) in prompts[name]
+            assert form.rule in prompts[name]
+            assert form.ending in prompts[name]
+        assert "edit(" not in prompts["bash"]
+        assert prompts["auto"] == prompts["qwen"]
+
+    def test_only_the_chosen_form_is_read(self, bench: Workbench, task: Task) -> None:
+        with Episode(task, bench, Rules(call_format="mistral")) as episode:
+            episode.start()
+            said = episode.turn(bash("echo x")).observation
+            assert said.startswith("Error: the turn holds no tool call")
+            assert said.endswith('[TOOL_CALLS]bash[ARGS]{"command": "ls"}')
+            assert episode.turn('[TOOL_CALLS]bash[ARGS]{"command": "echo x"}').observation == "x"
+
+    def test_a_form_that_is_none(self) -> None:
+        with pytest.raises(BadInputError, match="call_format is 'yaml'; expected one of qwen"):
+            Rules(call_format="yaml")
+
+
+class TestNativeCalls:
+    def test_they_are_turns_like_any_other(self, bench: Workbench, task: Task, tmp_path: Path) -> None:
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+        with Episode(task, bench, recorder=recorder) as episode:
+            episode.start()
+            calls = [ToolCall("bash", {"command": "echo a"}), ToolCall("nothing", {"x": [1, None]})]
+            assert episode.call(calls, "I look.").observation.startswith("[1 bash]\na\n[2 nothing]\nError: there is no")
+            assert episode.transcript[-2][1].startswith("I look.\n<tool_call>")
+        step = read_trajectory(recorder.path).steps[1]
+        assert (step.message, len(step.tool_calls or [])) == ("I look.", 2)
+
+    @pytest.mark.parametrize("number", [0, 17])
+    def test_none_and_too_many_are_answered(self, bench: Workbench, task: Task, number: int) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            turn = episode.call([ToolCall("submit")] * number)
+            assert turn == (f"Error: the turn holds {number} tool calls; expected 1 to 16", None)
+            assert episode.call([ToolCall("bash", {"command": "echo fine"})]).observation == "fine"
+
+    @pytest.mark.parametrize("call", [ToolCall("a", {"x": b"y"}), ToolCall("a", {"x": float("nan")}), "ls", None])
+    def test_what_is_no_call_is_the_callers_mistake(self, bench: Workbench, task: Task, call: ToolCall) -> None:
+        with Episode(task, bench) as episode:
+            episode.start()
+            with pytest.raises(BadInputError, match=r"a call is a ToolCall|no JSON object"):
+                episode.call([call])
+            assert episode.steps == 0
+
+
+HUGE = "x" * 10_000_000
+
+
+class TestBadCalls:
+    """What a policy can get wrong in one call, each an observation after which the episode goes on."""
+
+    @pytest.mark.parametrize(
+        ("call", "says"),
+        [
+            (ToolCall("browser", {"url": "x"}), "there is no tool 'browser'"),
+            (ToolCall("bash"), "argument 'command' is missing"),
+            (ToolCall("bash", {"command": "ls", "shell": "zsh"}), "unknown argument 'shell'"),
+            (ToolCall("bash", {"command": 7}), "got 7"),
+            (ToolCall("bash", {"command": HUGE}), "is 10000000 characters; at most 1000000"),
+            (ToolCall("edit", {"command": "create", "path": "x", "file_text": HUGE}), "is 10000000 characters"),
+            (
+                ToolCall("edit", {"command": "view", "path": "tiny/words.py", "view_range": list(range(100_000))}),
+                "view_range is",
+            ),
+            (ToolCall("bash", {"command": {"nested": [1] * 100_000}}), "got {'nested'"),
+            (ToolCall("bash", {HUGE: "ls"}), "unknown argument|is missing"),
+            (ToolCall("x" * 100_000, {}), "there is no tool 'xxx"),
+            (ToolCall("bash", {"command": "echo \0"}), "holds a NUL byte"),
+            (ToolCall("edit", {"command": "view", "path": "a\0b"}), "holds a NUL byte"),
+            (ToolCall("bash", {"command": "\ud800"}), "is not valid Unicode"),
+            (ToolCall("edit", {"command": "create", "path": "\udcff", "file_text": ""}), "is not valid Unicode"),
+            (ToolCall("bash", {"command": "printf '\\377\\376\\0'"}), "\ufffd"),
+        ],
+    )
+    def test_is_an_observation(self, bench: Workbench, task: Task, tmp_path: Path, call: ToolCall, says: str) -> None:
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+        with Episode(task, bench, recorder=recorder) as episode:
+            episode.start()
+            turn = episode.call([call])
+            assert re.search(says, turn.observation)
+            assert len(turn.observation) < 11_000
+            assert turn.outcome is None
+            assert episode.turn(bash("echo fine")).observation == "fine"
+        assert len(read_trajectory(recorder.path).steps) == 3
+
+
 class TestTurns:
     def test_several_calls_answer_in_order(self, bench: Workbench, task: Task) -> None:
         with Episode(task, bench) as episode:
@@ -212,7 +310,7 @@ class TestTurns:
                 "[1 bash]",
                 "a",
                 "[2 nothing]",
-                "Error: there is no tool 'nothing'. The tools are: bash, edit, submit.",
+                "Error: there is no tool 'nothing'. The tools are: bash, edit, search, submit.",
                 "[3 bash]",
                 "b",
             ]
@@ -347,6 +445,16 @@ class TestGraded:
         tested = written.steps[-2].observation
         assert tested is not None
         assert "1 passed" in str(tested.results[0].content)
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_the_oracle_solves_in_every_form(self, graded_pool: Pool, store: EnvironmentStore, name: str) -> None:
+        bench, task = Workbench(graded_pool, store), graded_pool.task("tiny-total")
+        episode = Episode(task, bench, Rules(call_format=name))
+        assert play(episode, oracle_actions(task, bench.build(task).tree, name)) == Scored(1.0, "passed")
+        if name == "bash":
+            assert play(Episode(task, bench, Rules(call_format=name)), noop_actions(task, name)) == Scored(
+                0.0, "tests_failed"
+            )
 
     @pytest.mark.parametrize(
         "cheat",

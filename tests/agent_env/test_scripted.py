@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from agent_env.sandbox.base import Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import MAX_EDIT_TURNS, noop_actions, oracle_actions
-from agent_env.tools import Toolbox, parse_calls
+from agent_env.tools import FORMATS, Toolbox, ToolCall, parse_calls
+from agent_env.tools.bash import SUBMIT_LINE
 from tasks.certificate import Certificate
 from tasks.patch import make_patch
 from tasks.task import Statement, Task
@@ -48,14 +49,17 @@ def make_task(tree: Files, start: Files, gold: Files) -> Task:
     )
 
 
-def play(sandbox: Sandbox, task: Task, tree: Path, start: Files) -> tuple[list[str], dict[str, str]]:
+def play(
+    sandbox: Sandbox, task: Task, tree: Path, start: Files, name: str = "qwen"
+) -> tuple[list[str], dict[str, str]]:
     """Run the oracle's turns on the start state; the turns and the files that are there afterwards."""
     sandbox.run("find . -mindepth 1 -delete", timeout=10)
     for path, text in start.items():
         sandbox.write(path, text.encode())
-    turns = oracle_actions(task, tree)
-    tools = Toolbox(chars=100_000)
-    shown = [tools.execute(sandbox, call) for turn in turns for call in parse_calls(turn)]
+    turns = oracle_actions(task, tree, name)
+    form = FORMATS[name]
+    tools = Toolbox(chars=100_000, shell_only=form.shell_only, submits_by_output=form.submits_by_output)
+    shown = [tools.execute(sandbox, call) for turn in turns for call in parse_calls(turn, form)]
     assert shown[-1].submitted
     assert not [observation.text for observation in shown if observation.text.startswith("Error")]
     names = sandbox.run("find . -type f -printf '%P\\n'", timeout=10).output.split("\n")
@@ -91,13 +95,14 @@ CASES: Mapping[str, tuple[Files, Files]] = {
 }
 
 
+@pytest.mark.parametrize("call_format", ["qwen", "bash"])
 @pytest.mark.parametrize("name", CASES)
-def test_every_kind_of_patch(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+def test_every_kind_of_patch(sandbox: Sandbox, tmp_path: Path, name: str, call_format: str) -> None:
     for path, text in CASES[name][0].items():
         (tmp_path / path).write_bytes(text.encode())
     start, gold = CASES[name]
     task = make_task(start, start, gold)
-    assert play(sandbox, task, tmp_path, start)[1] == dict(gold)
+    assert play(sandbox, task, tmp_path, start, call_format)[1] == dict(gold)
 
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "    a\n", "def f():\n", "c", "ab\n", "a\r\n"]), max_size=14).map(
@@ -105,12 +110,13 @@ LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "    a\n", "def f():\n", "
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=LINES, after=LINES)
-def test_any_two_texts(sandbox: Sandbox, tmp_path: Path, before: str, after: str) -> None:
+def test_any_two_texts(sandbox: Sandbox, tmp_path: Path, name: str, before: str, after: str) -> None:
     (tmp_path / "m.py").write_bytes(before.encode())
     task = make_task({"m.py": before}, {"m.py": before}, {"m.py": after})
-    assert play(sandbox, task, tmp_path, {"m.py": before})[1] == {"m.py": after}
+    assert play(sandbox, task, tmp_path, {"m.py": before}, name)[1] == {"m.py": after}
 
 
 def test_the_turns_of_a_small_fix(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -121,14 +127,14 @@ def test_the_turns_of_a_small_fix(sandbox: Sandbox, tmp_path: Path) -> None:
     )
     look, edit, test, submit = turns
     assert "grep -w -A 20 'def area' m.py" in look
-    assert parse_calls(edit)[0].arguments == {
+    assert parse_calls(edit, FORMATS["qwen"])[0].arguments == {
         "command": "str_replace",
         "path": "m.py",
         "old_str": "    return math.pi * r",
         "new_str": "    return math.pi * r**2",
     }
     assert "echo tested; true 2>&1 | tail -n 3" in test
-    assert parse_calls(submit)[0].name == "submit"
+    assert parse_calls(submit, FORMATS["qwen"])[0].name == "submit"
     assert max(map(len, turns)) < 400
 
 
@@ -152,5 +158,7 @@ def test_many_edits_fit_into_few_turns(sandbox: Sandbox, tmp_path: Path) -> None
 
 
 def test_noop_submits_at_once() -> None:
-    (only,) = noop_actions(make_task({}, {}, {}))
-    assert [call.name for call in parse_calls(only)] == ["submit"]
+    for name, form in FORMATS.items():
+        (only,) = noop_actions(make_task({}, {}, {}), name)
+        (call,) = parse_calls(only, form)
+        assert call == ToolCall("bash", {"command": f"echo {SUBMIT_LINE}"}) if name == "bash" else ToolCall("submit")

@@ -12,6 +12,8 @@ from agent_env.sandbox.base import Sandbox, SandboxSpec, StopCause
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.tools import Observation, Toolbox, ToolCall
 from agent_env.tools.arguments import MAX_TEXT_CHARS
+from agent_env.tools.bash import SUBMIT_LINE
+from agent_env.tools.edit_history import MAX_BYTES, EditHistory
 from agent_env.tools.observation import clip
 from agent_env.tools.tool import anthropic_schema
 
@@ -223,7 +225,7 @@ class TestInsert:
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("python", {}, "no tool 'python'. The tools are: bash, edit, submit"),
+        ("python", {}, "no tool 'python'. The tools are: bash, edit, search, submit"),
         ("x" * 500, {}, "no tool 'xxx"),
         ("bash", {}, "argument 'command' is missing. Expected: command (string), timeout (number, optional)"),
         ("bash", {"command": None}, "argument 'command' is missing"),
@@ -238,7 +240,20 @@ class TestInsert:
         ("bash", {"command": "x" * (MAX_TEXT_CHARS + 1)}, f"at most {MAX_TEXT_CHARS}"),
         ("submit", {"answer": "42"}, "unknown argument 'answer'. Expected: no arguments"),
         ("edit", {"command": "view"}, "argument 'path' is missing"),
-        ("edit", {"command": "undo_edit", "path": "a.py"}, "'view', 'create', 'str_replace' or 'insert'"),
+        ("edit", {"command": "undo", "path": "a.py"}, "'view', 'create', 'str_replace', 'insert' or 'undo_edit'"),
+        ("edit", {"command": "undo_edit", "path": "never.py"}, "no edit of never.py to undo"),
+        ("edit", {"command": "undo_edit", "path": "a.py", "new_str": "x"}, "undo_edit does not take new_str"),
+        ("edit", {"command": "create", "path": "b.py", "file_text": ["x"]}, "got ['x']"),
+        ("edit", {"command": "create", "path": "b.py", "file_text": "x" * 10_000_000}, "is 10000000 characters"),
+        ("edit", {"command": "create", "path": "b.py", "file_text": "\udc80"}, "not valid Unicode"),
+        ("search", {}, "give pattern"),
+        ("search", {"pattern": "x\ny"}, "line break"),
+        ("search", {"pattern": "("}, "no regular expression"),
+        ("search", {"glob": "pkg/*.py"}, "Folders go into path"),
+        ("search", {"pattern": "x", "path": ""}, "path is empty"),
+        ("search", {"pattern": "x", "path": "nowhere"}, "nowhere does not exist"),
+        ("search", {"pattern": 7}, "got 7"),
+        ("search", {"pattern": "x", "limit": 5}, "unknown argument 'limit'"),
         ("edit", {"command": "view", "path": " "}, "'path' is empty"),
         ("edit", {"command": "create", "path": "b.py"}, "create needs file_text. It takes: path, file_text"),
         ("edit", {"command": "view", "path": "a.py", "old_str": "x"}, "view does not take old_str"),
@@ -273,6 +288,137 @@ def test_the_editor_follows_no_link_to_the_host(sandbox: Sandbox, tmp_path: Path
         assert "does not exist" in edit(sandbox, "view", path)
 
 
+class TestUndo:
+    def test_edits_come_back_one_by_one(self, sandbox: Sandbox) -> None:
+        tools = Toolbox(chars=2000)
+
+        def undo(path: str = "a.py") -> str:
+            return tools.execute(sandbox, ToolCall("edit", {"command": "undo_edit", "path": path})).text
+
+        states = [sandbox.read("a.py")]
+        for arguments in (
+            {"command": "str_replace", "old_str": "two = 2", "new_str": "two = 22"},
+            {"command": "insert", "insert_line": 0, "new_str": "zero = 0"},
+            {"command": "create", "file_text": "all = new\n"},
+        ):
+            tools.execute(sandbox, ToolCall("edit", {**arguments, "path": "a.py"}))
+            states.append(sandbox.read("a.py"))
+        tools.execute(sandbox, ToolCall("edit", {"command": "create", "path": "b.py", "file_text": "b"}))
+        for left, state in reversed(list(enumerate(states[:-1]))):
+            assert undo("/testbed/./a.py").endswith(f"it is as before that. Edits left to undo there: {left}.")
+            assert sandbox.read("a.py") == state
+        assert undo() == ("Error: there is no edit of a.py to undo: edit has not changed it, or all is undone already.")
+        assert "it is removed again" in undo("b.py")
+        assert "does not exist" in tools.execute(sandbox, ToolCall("edit", {"command": "view", "path": "b.py"})).text
+        assert sandbox.diff() == ""
+
+    def test_an_edit_that_failed_leaves_no_trace(self, sandbox: Sandbox) -> None:
+        tools = Toolbox()
+        for arguments in ({"command": "str_replace", "old_str": "absent", "new_str": "x"}, {"command": "view"}):
+            tools.execute(sandbox, ToolCall("edit", {**arguments, "path": "a.py"}))
+        said = tools.execute(sandbox, ToolCall("edit", {"command": "undo_edit", "path": "a.py"})).text
+        assert said.startswith("Error: there is no edit")
+
+    def test_what_others_changed_since_is_told(self, sandbox: Sandbox) -> None:
+        tools = Toolbox()
+        tools.execute(sandbox, ToolCall("edit", {"command": "create", "path": "a.py", "file_text": "x"}))
+        sandbox.run("echo more >> a.py", timeout=5)
+        said = tools.execute(sandbox, ToolCall("edit", {"command": "undo_edit", "path": "a.py"})).text
+        assert "what other commands had changed in it since is gone too" in said
+        assert sandbox.read("a.py").startswith(b"one = 1")
+
+    def test_an_undo_that_fails_can_be_tried_again(self, sandbox: Sandbox) -> None:
+        tools = Toolbox()
+        undo = ToolCall("edit", {"command": "undo_edit", "path": "d/b.py"})
+        tools.execute(sandbox, ToolCall("edit", {"command": "create", "path": "d/b.py", "file_text": "x"}))
+        sandbox.run("rm d/b.py; mkdir d/b.py", timeout=5)
+        assert "is a directory" in tools.execute(sandbox, undo).text
+        sandbox.run("rmdir d/b.py", timeout=5)
+        assert tools.execute(sandbox, undo).text.startswith("Undid the last edit of d/b.py")
+
+    def test_the_memory_of_edits_is_bounded(self) -> None:
+        history = EditHistory()
+        for number in range(30):
+            history.record(f"{number}", b"x" * (MAX_BYTES // 10), b"")
+        assert sum(history.count(f"{number}") for number in range(30)) == 10
+        assert history.count("29") == 1
+
+
+class TestSearch:
+    def test_lines_sorted_by_path(self, sandbox: Sandbox) -> None:
+        sandbox.write("z/b.py", b"return 9\n")
+        assert run(sandbox, "search", pattern="return [0-9]") == (
+            "pkg/m.py:2:    return 1\npkg/m.py:6:    return 1\nz/b.py:1:return 9"
+        )
+        assert run(sandbox, "search", pattern="return", path="z") == "z/b.py:1:return 9"
+        assert run(sandbox, "search", pattern="return", path="z/b.py") == "z/b.py:1:return 9"
+        assert run(sandbox, "search", pattern="return", glob="m.*").count("\n") == 1
+
+    def test_names(self, sandbox: Sandbox) -> None:
+        sandbox.run("mkdir -p .git __pycache__; touch .git/x.py __pycache__/y.py", timeout=5)
+        assert run(sandbox, "search", glob="*.py") == "a.py\npkg/m.py"
+        assert run(sandbox, "search", glob="m.py", path="/testbed/pkg") == "/testbed/pkg/m.py"
+
+    def test_nothing(self, sandbox: Sandbox) -> None:
+        assert run(sandbox, "search", pattern="absent") == "No line matches 'absent' under .."
+        assert run(sandbox, "search", glob="*.rs") == "No file is named like *.rs under .."
+        said = run(sandbox, "search", pattern="absent", glob="*.py", path="pkg")
+        assert said == "No line matches 'absent' in files named like *.py under pkg."
+
+    def test_binary_files_are_left_out(self, sandbox: Sandbox) -> None:
+        assert "nul.txt" not in run(sandbox, "search", pattern="a")
+
+    def test_hostile_words(self, sandbox: Sandbox) -> None:
+        sandbox.write("-e; touch pwned/$(id) 'q'.py", b"-n --help $(id) `id` 'quoted'\n")
+        for pattern in ("-n --help", "'quoted'", r"\$\(id\)", "`id`"):
+            assert "pwned" in run(sandbox, "search", pattern=pattern, glob="* 'q'*")
+        assert run(sandbox, "search", pattern="x", path="-e; touch pwned/$(id) 'q'.py").startswith("No line")
+        assert sandbox.run("ls pwned", timeout=5).exit_code != 0
+
+    def test_it_is_bounded(self, sandbox: Sandbox) -> None:
+        sandbox.write("many.txt", b"needle\n" * 5000)
+        sandbox.write("wide.txt", "nadel ä".encode() * 100_000)
+        said = Toolbox().execute(sandbox, ToolCall("search", {"pattern": "needle"})).text
+        assert said.endswith("\n[more than 100: only the first are shown; narrow the search]")
+        assert said.count("needle") == 100
+        assert len(run(sandbox, "search", pattern="nadel")) < 300
+
+    @pytest.mark.parametrize(
+        "setting", ["set -e", "set -u -o pipefail", "set -x", "grep() { echo fake; }; find() { :; }"]
+    )
+    def test_the_state_of_the_shell_does_no_harm(self, sandbox: Sandbox, setting: str) -> None:
+        run(sandbox, "bash", command=f"cd pkg; {setting}; X=5")
+        assert run(sandbox, "search", pattern="two = ") == "a.py:2:two = 2"
+        assert run(sandbox, "search", pattern="absent").startswith("No line")
+        assert run(sandbox, "bash", command="echo $PWD $X").endswith("/testbed/pkg 5")
+
+    def test_a_search_that_takes_too_long(self, sandbox: Sandbox) -> None:
+        tools = Toolbox(command_timeout=0.2)
+        slow = "mkdir /tmp/slow; printf '#!/bin/sh\\nsleep 60' > /tmp/slow/find; chmod +x /tmp/slow/find"
+        sandbox.run(f"{slow}; PATH=/tmp/slow:$PATH", timeout=5)
+        seen = tools.execute(sandbox, ToolCall("search", {"pattern": "x"}))
+        assert seen.stopped is StopCause.TIMEOUT
+        assert "[timed out after 0.2 s" in seen.text
+        assert run(sandbox, "bash", command="echo fine") == "fine"
+
+
+class TestSubmitByOutput:
+    def test_the_first_line_submits(self, sandbox: Sandbox) -> None:
+        tools = Toolbox(shell_only=True, submits_by_output=True)
+        assert list(tools.tools) == ["bash"]
+        for command, submits in {
+            f"echo {SUBMIT_LINE}": True,
+            f"echo; echo ' {SUBMIT_LINE}'; echo more": True,
+            f"echo {SUBMIT_LINE}; false": False,
+            f"echo x; echo {SUBMIT_LINE}": False,
+            f"echo {SUBMIT_LINE}X": False,
+            f"echo {SUBMIT_LINE}; sleep 9": False,
+        }.items():
+            seen = tools.execute(sandbox, ToolCall("bash", {"command": command, "timeout": 0.3}))
+            assert seen.submitted == submits, command
+            assert not TOOLS.execute(sandbox, ToolCall("bash", {"command": command, "timeout": 0.3})).submitted
+
+
 def test_schemas_are_plain_json_schema() -> None:
     for declared in TOOLS.schemas():
         function = declared["function"]
@@ -282,7 +428,7 @@ def test_schemas_are_plain_json_schema() -> None:
         assert set(parameters["required"]) <= set(parameters["properties"])
         assert all({"type", "description"} <= set(about) for about in parameters["properties"].values())
         assert not {"$ref", "anyOf", "title"} & set(json.dumps(declared).split('"'))
-    assert anthropic_schema(TOOLS.bash)["input_schema"]["required"] == ["command"]
+    assert anthropic_schema(TOOLS.tools["bash"])["input_schema"]["required"] == ["command"]
 
 
 def test_clip_says_how_much_is_missing() -> None:

@@ -1,0 +1,51 @@
+"""The form of mini-swe-agent: exactly one fenced block a turn, which is one shell command. ::
+
+    ```bash
+    ls
+    ```
+
+The fence may also say ``mswea_bash_command``, as mini-swe-agent's own prompts do since version 2. The shell is the only
+tool, and a command whose output begins with the line ``COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT`` submits.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from agent_env.tools.bash import SUBMIT_LINE
+from agent_env.tools.calls import CallFormatError, ToolCall
+from agent_env.tools.formats.as_shell import as_shell
+from tasks.errors import BadInputError
+
+FENCE = re.compile(r"```(?:bash|mswea_bash_command)[ \t]*\r?\n(.*?)\n[ \t]*```", re.DOTALL)
+
+
+class BashBlock:
+    """See the module."""
+
+    name: ClassVar[str] = "bash"
+    rule: ClassVar[str] = "Write exactly one block a turn, so"
+    ending: ClassVar[str] = f"When you are done, run this alone: echo {SUBMIT_LINE}"
+    shell_only: ClassVar[bool] = True
+    submits_by_output: ClassVar[bool] = True
+
+    def read(self, text: str) -> list[ToolCall]:
+        """See ``CallFormat.read``."""
+        blocks = FENCE.findall(text)
+        if len(blocks) > 1:
+            raise CallFormatError(f"the turn holds {len(blocks)} fenced blocks; expected exactly one")
+        return [ToolCall("bash", {"command": block.strip()}) for block in blocks]
+
+    def write(self, calls: Sequence[ToolCall]) -> str:
+        """See ``CallFormat.write``. Several calls make one block, so that they are read back as one; edits are
+        written as commands that do the same."""
+        if any(call.name == "submit" for call in calls):
+            if len(calls) > 1:
+                raise BadInputError("a fenced block cannot submit and do something else: write two turns")
+            command = f"echo {SUBMIT_LINE}"
+        else:
+            command = "\n".join(map(as_shell, calls))
+        text = f"```bash\n{command}\n```"
+        if FENCE.findall(text) != [command]:
+            raise BadInputError(f"a fenced block cannot hold this command: {command[:80]!r}")
+        return text

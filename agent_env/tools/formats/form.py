@@ -1,0 +1,65 @@
+"""What every call format is: how it is read, how it is written, and what the prompt says of it."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Never, Protocol
+
+from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall
+
+
+class CallFormat(Protocol):
+    """One text form of tool calls. Holds no state, so one object serves every episode."""
+
+    name: ClassVar[str]
+    rule: ClassVar[str]
+    """What the prompt says before its example."""
+    ending: ClassVar[str]
+    """What the prompt says of the end of the work."""
+    shell_only: ClassVar[bool]
+    """Whether every call is a shell command, so that no other tool can be reached."""
+    submits_by_output: ClassVar[bool]
+    """Whether a command that prints ``SUBMIT_LINE`` first submits."""
+
+    def read(self, text: str) -> list[ToolCall]:
+        """The calls in ``text``, in order, with any prose around them; none where there is none.
+
+        Raises:
+            CallFormatError: one of them is malformed; the message says what was got and expected, without an example.
+        """
+        ...
+
+    def write(self, calls: Sequence[ToolCall]) -> str:
+        """The calls of one turn as text that ``read`` reads back.
+
+        Raises:
+            BadInputError: this form cannot hold them.
+        """
+        ...
+
+
+CALL_THE_TOOL = "Call submit when you are done."
+"""The ``ending`` of each form in which ``submit`` is a tool."""
+
+
+def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
+    """The calls of one turn, in order; at least one.
+
+    Raises:
+        CallFormatError: there is none, or one of them is malformed; then none should be run. The message ends in an
+            example of the right form.
+    """
+    if len(text) > MAX_TURN_CHARS:
+        _fail(f"the turn is {len(text)} characters long; at most {MAX_TURN_CHARS} are read", form)
+    try:
+        calls = form.read(text)
+    except CallFormatError as error:
+        _fail(str(error), form)
+    if not calls:
+        _fail("the turn holds no tool call", form)
+    if len(calls) > MAX_CALLS:
+        _fail(f"the turn holds {len(calls)} tool calls; at most {MAX_CALLS} are allowed", form)
+    return calls
+
+
+def _fail(what: str, form: CallFormat) -> Never:
+    example = form.write([ToolCall("bash", {"command": "ls"})])
+    raise CallFormatError(f"{what}. {form.rule}:\n{example}") from None

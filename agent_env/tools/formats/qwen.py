@@ -1,0 +1,105 @@
+"""Qwen3-Coder's form, which needs no escaping. ::
+
+    <tool_call>
+    <function=bash>
+    <parameter=command>
+    ls
+    </parameter>
+    </function>
+    </tool_call>
+
+As its chat template shows it, and as vLLM's ``qwen3_coder`` parser reads it. Every argument is text (the tools turn it
+into what they expect); exactly one line break after the opening tag and one before the closing tag belong to the form,
+not to the value. ``<tool_call>`` may be missing around a ``<function=...>`` block: models that were trained on this
+form leave it out at times. Hermes's form is read too, also mixed, and written where a value cannot be held otherwise.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from agent_env.tools.calls import CallFormatError, ToolCall
+from agent_env.tools.formats.form import CALL_THE_TOOL
+from agent_env.tools.formats.hermes import Block, fail_opening, read_json_block, skip_call_end, write_json_block
+from agent_env.tools.formats.json_call import skip_blank
+
+_OPENING = re.compile(r"<tool_call>\s*|<function=")
+_NAME = re.compile(r"([\w.-]+)>")
+_VALUE_END = re.compile(r"</parameter>(?=\s*(?:<parameter=[\w.-]+>|</function>))")
+
+
+class Qwen:
+    """See the module."""
+
+    name: ClassVar[str] = "qwen"
+    rule: ClassVar[str] = "Write each call exactly so"
+    ending: ClassVar[str] = CALL_THE_TOOL
+    shell_only: ClassVar[bool] = False
+    submits_by_output: ClassVar[bool] = False
+
+    def read(self, text: str) -> list[ToolCall]:
+        """See ``CallFormat.read``."""
+        calls: list[ToolCall] = []
+        position = 0
+        while opening := _OPENING.search(text, position):
+            call, position = self._read_block(text, opening)
+            calls.append(call)
+        return calls
+
+    def write(self, calls: Sequence[ToolCall]) -> str:
+        """See ``CallFormat.write``. Arguments that are not text are written as JSON, and so are read back as its
+        text."""
+        return "\n".join(map(self._write_block, calls))
+
+    def _read_block(self, text: str, opening: re.Match[str]) -> Block:
+        if opening.group() == "<function=":
+            return _read_function(text, opening.start())
+        if text.startswith("{", opening.end()):
+            return read_json_block(text, opening.end())
+        if not text.startswith("<function=", opening.end()):
+            fail_opening(text, opening.end(), "<function=NAME>")
+        return _read_function(text, opening.end())
+
+    def _write_block(self, call: ToolCall) -> str:
+        values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in call.arguments.items()}
+        lines = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in values.items())
+        text = f"<tool_call>\n<function={call.name}>\n{lines}</function>\n</tool_call>"
+        return text if self._reads_as(text, ToolCall(call.name, values)) else write_json_block(call)
+
+    def _reads_as(self, text: str, call: ToolCall) -> bool:
+        try:
+            return self.read(text) == [call]
+        except CallFormatError:
+            return False
+
+
+def _read_function(text: str, start: int) -> Block:
+    """Read from ``<function=`` on."""
+    name = _NAME.match(text, start + len("<function="))
+    if not name:
+        raise CallFormatError(f"expected <function=NAME>, got {text[start : start + 40]!r}")
+    arguments: dict[str, Any] = {}
+    position = skip_blank(text, name.end())
+    while text.startswith("<parameter=", position):
+        key = _NAME.match(text, position + len("<parameter="))
+        if not key:
+            got = text[position : position + 40]
+            raise CallFormatError(f"in <function={_brief(name)}> expected <parameter=NAME>, got {got!r}")
+        end = _VALUE_END.search(text, key.end())
+        if not end:
+            raise CallFormatError(
+                f"<parameter={_brief(key)}> of {_brief(name)} is not closed by </parameter> and </function>"
+            )
+        if key[1] in arguments:
+            raise CallFormatError(f"{_brief(name)} got <parameter={_brief(key)}> twice")
+        arguments[key[1]] = text[key.end() : end.start()].removeprefix("\n").removesuffix("\n")
+        position = skip_blank(text, end.end())
+    if not text.startswith("</function>", position):
+        got = text[position : position + 40]
+        raise CallFormatError(f"in <function={_brief(name)}> expected <parameter=NAME> or </function>, got {got!r}")
+    return Block(ToolCall(name[1], arguments), skip_call_end(text, position + len("</function>")))
+
+
+def _brief(name: re.Match[str]) -> str:
+    return name[1][:80]
