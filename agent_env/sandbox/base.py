@@ -55,6 +55,10 @@ class Limits:
     """Longest output that one command returns."""
     file_bytes: int = 1 << 30
     """Largest single file."""
+    disk_bytes: int = 1 << 30
+    """Content of the changed work tree, /tmp and home together; less than the memory, in which they usually lie."""
+    inodes: int = 200_000
+    """Files and folders in them."""
 
 
 @dataclass(frozen=True, kw_only=True)

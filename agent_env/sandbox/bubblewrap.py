@@ -4,12 +4,15 @@ A start costs one process tree and no copy of the repository; a command costs a 
 new start on an empty layer. Not covered: a kernel with an open hole (use the docker backend with gVisor for that).
 """
 
+import contextlib
 import json
 import os
 import resource
 import secrets
 import shutil
+import signal
 import subprocess
+import time
 from functools import cache
 from pathlib import Path
 
@@ -17,18 +20,54 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Limits, Problem, SandboxSpec
 from agent_env.sandbox.cgroup import Group, make_group
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
-from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox
+from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox, end_tree
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.processes import FirstProcess
-from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, residence_base
+from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.seccomp import seccomp_program
 from agent_env.sandbox.shell import Shell, driver_command
-from agent_env.sandbox.spawn import spawn
-from agent_env.sandbox.transport import PipeTransport, ShellPipes
+from agent_env.sandbox.spawn import may_mount, spawn
+from agent_env.sandbox.spawner import Request
+from agent_env.sandbox.transport import PipeTransport, ShellGoneError, ShellPipes
 from tasks.home import home
 
 MINIMUM_VERSION = (0, 11)
 """First bubblewrap release with overlays."""
+
+
+class _Place:
+    """Where a sandbox's files lie: a plain folder of the host, or a memory filesystem that is mounted on it in a mount
+    namespace which the host holds by descriptor, and which is gone with it.
+    """
+
+    def __init__(self, folder: Path, quota: str) -> None:
+        self.folder = folder
+        self.quota = quota
+        self.namespace: int | None = None
+        self._descriptor: int | None = None
+        folder.mkdir()
+
+    @property
+    def files(self) -> Path:
+        """The folder as the host reaches it, in whatever namespace it has its mount."""
+        # Not /proc/self: programs that the host starts reach it too.
+        return self.folder if self._descriptor is None else Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    def hold(self, descriptor: int, namespace: int | None) -> None:
+        """Take the descriptors that a start gave."""
+        self._let_go()
+        self._descriptor, self.namespace = descriptor, namespace
+
+    def remove(self) -> None:
+        """Remove the files."""
+        self._let_go()
+        remove_tree(self.folder)
+
+    def _let_go(self) -> None:
+        for descriptor in (self._descriptor, self.namespace):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor = self.namespace = None
 
 
 class BubblewrapSandbox(LocalSandbox):
@@ -38,47 +77,65 @@ class BubblewrapSandbox(LocalSandbox):
         super().__init__(spec)
         self._program = program
         self._etc = etc
-        self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
         self._group: Group | None = None
+        self._place = self._new_place()
         self._begin()
 
     def _launch(self) -> tuple[Shell, FirstProcess]:
         mark = secrets.token_hex(8)
-        self._group = make_group(self._folder.name, self._spec.limits)
+        self._starts += 1
+        self._group = make_group(f"{self._folder.name}-{self._starts}", self._spec.limits)
         with _Pipes() as pipes:
-            self._process = spawn(
-                self._command(pipes, mark),
-                environment=base_variables() | dict(self._spec.variables),
-                stdin=pipes.command[0],
-                stdout=pipes.status[1],
-                stderr=pipes.output[1],
-                pass_fds=(pipes.arguments[0], pipes.info[1], pipes.block[0], pipes.filter[0]),
-            )
+            spawned = spawn(self._request(mark), pipes.theirs(), self._place.namespace)
+            self._place.hold(spawned.folder, spawned.namespace)
             shell = Shell(PipeTransport(pipes.keep()), mark)
             pipes.close_theirs()
             try:
                 first = self._read_first(pipes.info[0])
                 self._limit(first.pid)
             except (OSError, ValueError) as error:
-                self._process.kill()
-                self._process.wait()
+                _kill(spawned.process)
                 said = _said(shell)
                 shell.close()
                 raise _start_error(said) from error
+            finally:
+                os.close(spawned.process)
             os.write(pipes.block[1], b"1")
         return shell, first
 
     def _release(self) -> None:
-        if self._process is not None:
-            try:
-                self._process.wait(KILL_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-        if self._group:
-            self._group.remove()
-            self._group = None
+        group, self._group = self._group, None
+        if group:
+            group.remove()
+
+    def _discard(self) -> None:
+        self._place.remove()
+
+    @property
+    def _files(self) -> Path:
+        return self._place.files
+
+    def _make_files(self) -> None:
+        """The spawner does."""
+
+    def _restart(self) -> None:
+        """The former tree dies, and its files go, while the new one starts on a place of its own."""
+        first, shell, group, place = self._first, self._shell, self._group, self._place
+        self._first = self._shell = self._group = None
+        if first is not None:
+            first.kill()
+        try:
+            self._place = self._new_place()
+            self._start()
+        finally:
+            end_tree(first, shell)
+            if group:
+                group.remove()
+            place.remove()
+
+    def _new_place(self) -> _Place:
+        return _Place(self._folder / str(self._starts), _quota(self._spec.limits) if may_mount() else "")
 
     def _kills_for_memory(self) -> int:
         return self._group.kills_for_memory() if self._group else 0
@@ -86,28 +143,35 @@ class BubblewrapSandbox(LocalSandbox):
     def _failure(self, said: str) -> SandboxError:
         return _start_error(said)
 
-    def _command(self, pipes: "_Pipes", mark: str) -> list[str]:
+    def _request(self, mark: str) -> Request:
+        return Request(
+            program=str(self._program),
+            arguments=self._arguments(),
+            command=driver_command(mark),
+            environment=base_variables() | dict(self._spec.variables),
+            filter=seccomp_program().hex(),
+            groups=self._group.join_files() if self._group else [],
+            folder=str(self._place.folder),
+            quota=self._place.quota,
+        )
+
+    def _arguments(self) -> list[str]:
+        folder = self._place.folder
         overlay = [part for layer in self._spec.layers for part in ("--overlay-src", str(layer))]
         arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         arguments += ["--uid", str(USER_ID), "--gid", str(USER_ID), "--hostname", "repodojo"]
         arguments += root_arguments(self._etc)
-        arguments += [*overlay, "--overlay", str(self._folder / "upper"), str(self._folder / "work"), WORK_DIR]
-        arguments += ["--bind", str(self._folder / "tmp"), "/tmp", "--bind", str(self._folder / "home"), HOME_DIR]
+        arguments += [*overlay, "--overlay", str(folder / "upper"), str(folder / "work"), WORK_DIR]
+        arguments += ["--bind", str(folder / "tmp"), "/tmp", "--bind", str(folder / "home"), HOME_DIR]
         for mount in self._spec.mounts:
             if str(mount.source) == mount.target and mount.target.startswith("/usr/"):
                 continue  # seen already, less what is hidden in it
             arguments += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
-        for folder in self._spec.hidden:
-            arguments += ["--tmpfs", folder, "--remount-ro", folder]
+        for hidden in self._spec.hidden:
+            arguments += ["--tmpfs", hidden, "--remount-ro", hidden]
         if self._spec.network:
             arguments += network_arguments()
-        arguments += ["--remount-ro", "/", "--chdir", WORK_DIR]
-        arguments += ["--info-fd", str(pipes.info[1]), "--block-fd", str(pipes.block[0])]
-        if seccomp_program():
-            arguments += ["--seccomp", str(pipes.filter[0])]
-        # By pipe, since a command line shows inside the sandbox, and this one names folders of the host.
-        pipes.fill(pipes.arguments, "\0".join(arguments).encode() + b"\0")
-        return [str(self._program), "--args", str(pipes.arguments[0]), *driver_command(mark)]
+        return [*arguments, "--remount-ro", "/", "--chdir", WORK_DIR]
 
     def _read_first(self, descriptor: int) -> FirstProcess:
         text = b""
@@ -122,9 +186,7 @@ class BubblewrapSandbox(LocalSandbox):
         limits = self._spec.limits
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        if self._group:
-            self._group.add(pid)
-        else:
+        if not self._group:
             resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
             resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
 
@@ -188,8 +250,21 @@ def _version(program: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in said[-1].split(".") if part.isdigit()) if said else ()
 
 
+def _quota(limits: Limits) -> str:
+    """Options of the memory filesystem that holds a sandbox's files (Linux, filesystems/tmpfs.rst)."""
+    return f"size={limits.disk_bytes},nr_inodes={limits.inodes},mode=700"
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+
+
 def _said(shell: Shell) -> str:
+    """All that a start that failed has written; its processes are dead, or dying."""
     output = BoundedOutput(2000)
+    with contextlib.suppress(ShellGoneError):
+        shell.wait(output, time.monotonic() + KILL_SECONDS)
     shell.drain(output)
     return output.text().strip()
 
@@ -214,11 +289,9 @@ class _Pipes:
 
     def __init__(self) -> None:
         self.command, self.status, self.output = os.pipe(), os.pipe(), os.pipe()
-        self.arguments, self.info, self.block, self.filter = os.pipe(), os.pipe(), os.pipe(), os.pipe()
+        self.info, self.block = os.pipe(), os.pipe()
         self._ours = ShellPipes(self.command[1], self.status[0], self.output[0])
-        shell = (self.command, self.status, self.output)
-        self._open = {end for pipe in (*shell, self.arguments, self.info, self.block, self.filter) for end in pipe}
-        self.fill(self.filter, seccomp_program())
+        self._open = {*self.command, *self.status, *self.output, *self.info, *self.block}
 
     def __enter__(self) -> "_Pipes":
         return self
@@ -226,10 +299,9 @@ class _Pipes:
     def __exit__(self, *exc_info: object) -> None:
         self._close(self._open)
 
-    def fill(self, pipe: tuple[int, int], data: bytes) -> None:
-        """Write all that a pipe will carry and close its write end; it must fit the kernel's buffer (64 KiB)."""
-        os.write(pipe[1], data)
-        self._close({pipe[1]})
+    def theirs(self) -> list[int]:
+        """The ends that the sandbox gets, in the order of ``spawn``."""
+        return [self.command[0], self.status[1], self.output[1], self.info[1], self.block[0]]
 
     def keep(self) -> ShellPipes:
         """Hand the shell's three ends over; they are no longer closed here."""
@@ -238,8 +310,7 @@ class _Pipes:
 
     def close_theirs(self) -> None:
         """Close the ends that the sandbox holds now, so that its death shows as the end of a pipe."""
-        ends = {self.command[0], self.status[1], self.output[1], self.info[1], self.block[0]}
-        self._close(ends | {self.arguments[0], self.filter[0]})
+        self._close(set(self.theirs()))
 
     def _close(self, ends: set[int]) -> None:
         for end in ends & self._open:

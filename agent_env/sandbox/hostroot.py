@@ -52,7 +52,8 @@ def base_variables() -> dict[str, str]:
     }
 
 
-def root_arguments(etc: Path) -> list[str]:
+@cache
+def root_arguments(etc: Path) -> tuple[str, ...]:
     """bubblewrap's arguments for the root: programs, /etc, empty places to mount on; all read-only."""
     arguments = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
@@ -66,7 +67,7 @@ def root_arguments(etc: Path) -> list[str]:
     arguments += ["--ro-bind", str(etc), "/etc", "--proc", "/proc"]
     # The kernel lets the user that owns the machine write here without any capability: core_pattern runs as root.
     arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
-    return [*arguments, "--dev", "/dev"]
+    return (*arguments, "--dev", "/dev")
 
 
 def network_arguments() -> list[str]:

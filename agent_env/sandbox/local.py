@@ -41,7 +41,8 @@ _live: "weakref.WeakSet[LocalSandbox]" = weakref.WeakSet()
 
 
 class LocalSandbox(ABC):
-    """See ``Sandbox``. Its writable layer, /tmp and home lie in a folder of the host that ``close`` removes.
+    """See ``Sandbox``. Its writable layer, /tmp and home lie in a folder of the host, its residence, that ``close``
+    removes.
 
     A subclass calls ``_begin`` at the end of its constructor.
     """
@@ -81,6 +82,23 @@ class LocalSandbox(ABC):
     def _discard(self) -> None:  # noqa: B027 - not every backend keeps something beside the residence
         """Remove what the backend keeps between a stop and the next start."""
 
+    @property
+    def _files(self) -> Path:
+        """Where the host finds the folders of ``WRITABLE``."""
+        return self._folder
+
+    def _make_files(self) -> None:
+        """Make them, where they are not there yet."""
+        for name in WRITABLE:
+            (self._files / name).mkdir(exist_ok=True)
+
+    def _restart(self) -> None:
+        """A new process tree on new files; neither of the former one is left."""
+        self.stop()
+        for name in WRITABLE:
+            remove_tree(self._files / name)
+        self._start()
+
     def _user(self) -> int | None:
         """As whom the host reads and writes the sandbox's files; None for itself."""
         return None
@@ -111,7 +129,7 @@ class LocalSandbox(ABC):
 
     def changes(self) -> dict[str, bytes | None]:
         """See ``Sandbox.changes``."""
-        return changed_files(self._folder / "upper", self._spec.layers)
+        return changed_files(self._files / "upper", self._spec.layers)
 
     def diff(self) -> str:
         """See ``Sandbox.diff``."""
@@ -123,10 +141,7 @@ class LocalSandbox(ABC):
     def reset(self) -> None:
         """See ``Sandbox.reset``."""
         self._require_open()
-        self.stop()
-        for name in WRITABLE:
-            remove_tree(self._folder / name)
-        self._start()
+        self._restart()
 
     def kill(self) -> None:
         """See ``Sandbox.kill``."""
@@ -138,12 +153,7 @@ class LocalSandbox(ABC):
         """See ``Sandbox.stop``."""
         first, shell = self._first, self._shell
         self._first = self._shell = None
-        if first is not None:
-            first.kill()
-            first.wait(KILL_SECONDS)
-            first.close()
-        if shell is not None:
-            shell.close()
+        end_tree(first, shell)
         self._release()
 
     def close(self) -> None:
@@ -165,8 +175,7 @@ class LocalSandbox(ABC):
             raise
 
     def _start(self) -> None:
-        for name in WRITABLE:
-            (self._folder / name).mkdir(exist_ok=True)
+        self._make_files()
         self._shell, self._first = self._launch()
         said = BoundedOutput(2000)
         try:
@@ -255,7 +264,7 @@ class LocalSandbox(ABC):
         self._shell.drain(output)
         output.add(RESTARTED)
         self.stop()
-        remove_tree(self._folder / "work")
+        remove_tree(self._files / "work")
         self._start()
 
     def _is_gone(self) -> bool:
@@ -297,6 +306,16 @@ class LocalSandbox(ABC):
                 return descriptor
             os.close(descriptor)  # the number may belong to another process by now
         raise SandboxError(f"the sandbox is gone: {why}")
+
+
+def end_tree(first: FirstProcess | None, shell: Shell | None) -> None:
+    """Kill a process tree, wait for its death and close what the host held of it."""
+    if first is not None:
+        first.kill()
+        first.wait(KILL_SECONDS)
+        first.close()
+    if shell is not None:
+        shell.close()
 
 
 def _is_text(content: bytes) -> bool:

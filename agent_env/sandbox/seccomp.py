@@ -9,6 +9,7 @@ guard anyway.
 import errno
 import platform
 import struct
+from functools import cache
 
 _LOAD, _JUMP_EQ, _JUMP_SET, _JUMP_GE, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -67,6 +68,7 @@ def _deny(error: int) -> bytes:
     return _op(_RETURN, _ERRNO | error)
 
 
+@cache
 def seccomp_program(machine: str | None = None) -> bytes:
     """The filter as ``struct sock_filter[]``, what ``bwrap --seccomp`` reads; empty on a machine it has no table for.
 

@@ -30,8 +30,10 @@ def test_a_group_holds_its_processes_and_goes() -> None:
     group = make_group(name, Limits(processes=7))
     if group is None:
         pytest.skip("this user may not make control groups here")
-    with subprocess.Popen(["sleep", "300"]) as process:
-        group.add(process.pid)
+    joining = 'for file in "$@"; do echo 0 > "$file"; done; echo in; exec sleep 300'
+    with subprocess.Popen(["sh", "-c", joining, "sh", *group.join_files()], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in\n"
         assert name in Path(f"/proc/{process.pid}/cgroup").read_text()
         assert group.kills_for_memory() == 0
         found = oom_file_of(process.pid)
