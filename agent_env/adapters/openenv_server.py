@@ -1,0 +1,178 @@
+"""An OpenEnv ``Environment`` over ``SWEEnv``, one a session, and the application that serves it.
+
+A closed environment stays closed: a session that the server has given up cannot open another sandbox.
+"""
+
+import functools
+import logging
+import time
+import uuid
+import weakref
+from typing import Any, NoReturn
+
+from fastapi import FastAPI
+from openenv.core.env_server.http_server import create_fastapi_app
+from openenv.core.env_server.interfaces import Environment
+from openenv.core.env_server.types import ConcurrencyConfig, EnvironmentMetadata, ServerMode
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent_env.adapters.openenv_types import SWEAction, SWEObservation, SWEState
+from agent_env.env import SWEEnv
+from agent_env.errors import EpisodeError
+from agent_env.outcome import LimitStopped
+from agent_env.remote.wire import BAD_REQUEST
+from tasks.errors import BadInputError
+
+_log = logging.getLogger("repodojo.remote")
+
+_live: "weakref.WeakSet[SWEEnvironment]" = weakref.WeakSet()
+"""Those that are not closed."""
+
+
+class _ResetOptions(BaseModel):
+    """What a client may say to ``reset``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    episode_id: str | None = Field(default=None, max_length=255)
+    task_id: str | None = Field(default=None, max_length=1000)
+
+
+class SWEEnvironment(Environment):
+    """One session's environment.
+
+    Args:
+        template: what to step; its tasks, rules and backend are shared, its episode is not.
+        episode_seconds: an episode that is older is ended, whatever its client does.
+    """
+
+    SUPPORTS_CONCURRENT_SESSIONS = True
+
+    def __init__(self, template: SWEEnv, *, episode_seconds: float = 7200.0) -> None:
+        super().__init__()
+        self._env = template.twin()
+        self._ids = {task.id for task in template.tasks}
+        self._episode_seconds = episode_seconds
+        self._begun = 0.0
+        self._episode_id: str | None = None
+        self._closed = False
+        _live.add(self)
+
+    def reset(self, seed: int | None = None, episode_id: str | None = None, **options: Any) -> SWEObservation:
+        """Start an episode, on ``task_id`` or on a task that the seed picks.
+
+        Raises:
+            BadInputError: no such option or task.
+            EpisodeError: the session is closed.
+            RuntimeError: the machine failed; the server's log says how.
+        """
+        self._require_open()
+        try:
+            wanted = _ResetOptions(seed=seed, episode_id=episode_id, **options)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise BadInputError(f"{BAD_REQUEST}{'.'.join(map(str, first['loc']))[:80]}: {first['msg']}") from None
+        if wanted.task_id is not None and wanted.task_id not in self._ids:
+            raise BadInputError(
+                f"{BAD_REQUEST}no task {wanted.task_id[:200]!r} among the {len(self._ids)} that are served"
+            )
+        try:
+            text, info = self._env.reset(
+                seed=wanted.seed, options={"task_id": wanted.task_id} if wanted.task_id is not None else None
+            )
+        except Exception as error:  # noqa: BLE001 - the boundary to the client: its words stay here
+            self._fail("reset", error)
+        self._begun = time.monotonic()
+        self._episode_id = wanted.episode_id or uuid.uuid4().hex
+        return SWEObservation(text=text, **_public(info))
+
+    def step(self, action: SWEAction, timeout_s: float | None = None, **options: Any) -> SWEObservation:
+        """Take one turn. ``timeout_s`` is not used: the rules of the episode bound it.
+
+        Raises:
+            EpisodeError: no episode is running, or the session is closed.
+            RuntimeError: the machine failed outside the episode; the server's log says how.
+        """
+        del timeout_s, options
+        self._require_open()
+        episode = self._env.episode
+        if episode and not episode.outcome and self._is_overdue():
+            episode.close()
+            text = f"[the episode ends here: it began over {self._episode_seconds:g} s ago]"
+            info = {"task_id": episode.task.id, "step": episode.steps, "outcome": "LimitStopped", "masked": False}
+            return SWEObservation(done=True, reward=0.0, text=text, truncated=True, detail="abandoned", **info)
+        try:
+            text, reward, terminated, truncated, info = self._env.step(action.text)
+        except EpisodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail("step", error)
+        done = terminated or truncated
+        if info["masked"]:
+            _log.error("task %s: %s", info["task_id"], info["detail"])
+        return SWEObservation(
+            done=done, reward=reward if done else None, text=text, truncated=truncated, **_public(info)
+        )
+
+    @property
+    def state(self) -> SWEState:
+        """Where the session stands. An overdue episode is ended here as well."""
+        episode = self._env.episode
+        if episode is None:
+            return SWEState()
+        if not episode.outcome and self._is_overdue():
+            episode.close()
+        outcome = episode.outcome.name if episode.outcome else None
+        return SWEState(episode_id=self._episode_id, step_count=episode.steps, task_id=episode.task.id, outcome=outcome)
+
+    def get_metadata(self) -> EnvironmentMetadata:
+        """Name and a line of description, the same for every pool."""
+        return EnvironmentMetadata(name="RepoDojo/SWE-v0", description="Software-engineering tasks, texts in and out.")
+
+    def close(self) -> None:
+        """End the episode, close its sandbox, and open no other."""
+        self._closed = True
+        self._env.close()
+        _live.discard(self)
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic() - self._begun > self._episode_seconds
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EpisodeError("the server has closed this session: connect again")
+
+    def _fail(self, what: str, error: Exception) -> NoReturn:
+        reference = uuid.uuid4().hex[:8]
+        _log.error("%s failed (reference %s): %s: %s", what, reference, type(error).__name__, error)
+        raise RuntimeError(f"{what} failed on the server; its log says how (reference {reference})") from None
+
+
+def close_all() -> None:
+    """Close every environment of this process that is still open."""
+    for environment in list(_live):
+        environment.close()
+
+
+def make_app(template: SWEEnv, *, max_sessions: int, episode_seconds: float) -> FastAPI:
+    """OpenEnv's application over a pool, without its routes that make environments outside of any session.
+
+    It is meant to stand behind ``agent_env.remote.gate.Gate``, which lets through what a session needs and no more.
+    """
+    app: FastAPI = create_fastapi_app(
+        functools.partial(SWEEnvironment, template, episode_seconds=episode_seconds),
+        SWEAction,
+        SWEObservation,
+        concurrency_config=ConcurrencyConfig(max_concurrent_envs=max_sessions),
+        env_name="repodojo",
+        state_cls=SWEState,
+        mode=ServerMode.PRODUCTION,
+    )
+    return app
+
+
+def _public(info: dict[str, Any]) -> dict[str, Any]:
+    """Of ``SWEEnv``'s info, what a client may know: the grader's and the machine's words stay here."""
+    detail = info["detail"] if info["outcome"] == LimitStopped.name else ""
+    return {**{key: info[key] for key in ("task_id", "step", "outcome", "masked")}, "detail": detail}

@@ -1,0 +1,24 @@
+"""What server and client of a remote pool agree on, beside OpenEnv's own messages."""
+
+from typing import Any
+
+from agent_env.tools.calls import MAX_TURN_CHARS
+
+KEY_VARIABLE = "REPODOJO_API_KEY"
+"""The variable in which server and client look for the API key."""
+
+BAD_REQUEST = "bad request: "
+"""An error that begins so is the client's own mistake; any other is the server's trouble."""
+
+MAX_MESSAGE_BYTES = 12 * MAX_TURN_CHARS + (64 << 10)
+"""Longest message: JSON writes one character in up to 12 bytes, so every turn that an episode reads fits."""
+
+
+def encodable(text: Any) -> Any:
+    """The text, with what no UTF-8 holds (half a surrogate pair) written as an escape, and cut where no turn is read.
+
+    What is no text is left as it is, for a schema to refuse.
+    """
+    if not isinstance(text, str):
+        return text
+    return text[: MAX_TURN_CHARS + 1].encode(errors="backslashreplace").decode()
