@@ -266,6 +266,8 @@ class Episode:
             return LimitStopped(self._interrupted)
         if self._last_stop is StopCause.OUT_OF_MEMORY:
             return PolicyFault(f"used up the sandbox's memory, after which it failed: {error}")
+        if self._last_stop is StopCause.DISK_FULL:
+            return PolicyFault(f"used up the sandbox's room for files, after which it failed: {error}")
         return InfraFailed(f"{type(error).__name__}: {error}")
 
     def _end(self, outcome: Outcome) -> None:

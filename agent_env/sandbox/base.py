@@ -25,6 +25,10 @@ class StopCause(Enum):
     """It ran past its timeout; its whole process tree was killed."""
     OUT_OF_MEMORY = "out_of_memory"
     """The memory limit of the sandbox was reached: the policy's own doing."""
+    DISK_FULL = "disk_full"
+    """The limit on files was reached: the command failed with no space left, or was killed; the policy's own doing."""
+    NO_OUTPUT = "no_output"
+    """It printed nothing for as long as ``silence`` allows; its whole process tree was killed."""
     SHELL_DIED = "shell_died"
     """The command ended the shell (``exit``, ``exec``, a kill); a new shell has been started."""
 
@@ -91,10 +95,13 @@ class SandboxSpec:
 class Sandbox(Protocol):
     """One episode's machine."""
 
-    def run(self, command: str, *, timeout: float, cwd: str | None = None) -> CommandResult:
+    def run(
+        self, command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None
+    ) -> CommandResult:
         """Run a command in the persistent shell: directory, variables, functions and jobs live on to the next call.
 
-        Standard input is empty. ``cwd`` is for this command alone. ``timeout`` is in seconds.
+        Standard input is empty. ``cwd`` is for this command alone. ``timeout`` is in seconds, and so is ``silence``:
+        how long the command may print nothing.
 
         Raises:
             SandboxError: the sandbox itself is gone or never answered.

@@ -23,7 +23,14 @@ from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_e
 from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox, end_tree
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.processes import FirstProcess
-from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, remove_tree, residence_base
+from agent_env.sandbox.residence import (
+    files_in_memory,
+    new_residence,
+    reap_residences,
+    remove_residence,
+    remove_tree,
+    residence_base,
+)
 from agent_env.sandbox.seccomp import seccomp_program
 from agent_env.sandbox.shell import Shell, driver_command
 from agent_env.sandbox.spawn import may_mount, spawn
@@ -33,6 +40,9 @@ from tasks.home import home
 
 MINIMUM_VERSION = (0, 11)
 """First bubblewrap release with overlays."""
+
+
+_RESERVE = "reserve"
 
 
 class _Place:
@@ -57,6 +67,18 @@ class _Place:
         """Take the descriptors that a start gave."""
         self._let_go()
         self._descriptor, self.namespace = descriptor, namespace
+
+    def keep_reserve(self) -> None:
+        """Set space aside that nobody inside can take, for the mount of another overlay on files that fill all."""
+        if self.namespace is None:
+            return
+        with contextlib.suppress(OSError), (self.files / _RESERVE).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 1 << 16)
+            os.setxattr(file.fileno(), "user.reserve", bytes(1 << 15))  # counts as so many KiB of inodes
+
+    def free_reserve(self) -> None:
+        """Give it back."""
+        (self.files / _RESERVE).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the files."""
@@ -104,6 +126,17 @@ class BubblewrapSandbox(LocalSandbox):
             os.write(pipes.block[1], b"1")
         return shell, first
 
+    def _start(self) -> None:
+        super()._start()
+        self._place.keep_reserve()
+
+    def _revive(self, output: BoundedOutput) -> None:
+        self._place.free_reserve()
+        super()._revive(output)
+
+    def _has_quota(self) -> bool:
+        return self._place.namespace is not None
+
     def _release(self) -> None:
         group, self._group = self._group, None
         if group:
@@ -135,7 +168,7 @@ class BubblewrapSandbox(LocalSandbox):
             place.remove()
 
     def _new_place(self) -> _Place:
-        return _Place(self._folder / str(self._starts), _quota(self._spec.limits) if may_mount() else "")
+        return _Place(self._folder / str(self._starts), _quota(self._spec.limits) if _mounts() else "")
 
     def _kills_for_memory(self) -> int:
         return self._group.kills_for_memory() if self._group else 0
@@ -217,6 +250,11 @@ class BubblewrapBackend:
             found.append(Problem("control groups for memory and processes cannot be made here", mend, fatal=False))
         else:
             group.remove()
+        if not _mounts():
+            mend = "Linux 6.6 with user namespaces, and no REPODOJO_SANDBOX_FILES=disk; until then they are looked at"
+            found.append(
+                Problem("limits on files are not held by the kernel here", f"{mend} twice a second", fatal=False)
+            )
         if not seccomp_program():
             found.append(
                 Problem("there is no system-call filter for this processor", "use x86_64 or aarch64", fatal=False)
@@ -250,9 +288,14 @@ def _version(program: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in said[-1].split(".") if part.isdigit()) if said else ()
 
 
+def _mounts() -> bool:
+    """Whether each sandbox's files get a memory filesystem of their own."""
+    return files_in_memory() and may_mount()
+
+
 def _quota(limits: Limits) -> str:
-    """Options of the memory filesystem that holds a sandbox's files (Linux, filesystems/tmpfs.rst)."""
-    return f"size={limits.disk_bytes},nr_inodes={limits.inodes},mode=700"
+    """Options of that filesystem (Linux, filesystems/tmpfs.rst), with room for the reserve and our own folders."""
+    return f"size={limits.disk_bytes + (1 << 16)},nr_inodes={limits.inodes + 64},mode=700"
 
 
 def _kill(process: int) -> None:

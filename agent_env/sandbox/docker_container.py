@@ -134,9 +134,7 @@ class Container:
             raise
 
     def _create(self, mark: str, places: list[Any]) -> None:
-        command = driver_command(mark)
-        script = command.index("-c") + 1
-        command[script] = _WAIT_FOR_WORD + command[script]
+        command = driver_command(mark, prologue=_WAIT_FOR_WORD)
         inherited = (self._api.inspect_image(self.plan.image)["Config"] or {}).get("Env") or []
         dropped = {entry.partition("=")[0] for entry in inherited} - {name for name, _ in self.plan.variables}
         self._id = self._api.create_container(

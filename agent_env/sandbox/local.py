@@ -20,6 +20,7 @@ from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import Frame, Shell
 from agent_env.sandbox.transport import ShellGoneError
+from agent_env.sandbox.watch import Quota, Watch, is_full
 from tasks.patch import make_patch
 
 START_SECONDS = 20.0
@@ -55,6 +56,7 @@ class LocalSandbox(ABC):
         self._shell: Shell | None = None
         self._inner = 0
         """The shell's process id as the sandbox sees it."""
+        self._quota = Quota(spec.limits)
         self._keep: set[int] = set()
         """The processes that are the sandbox's own; all others were started by commands."""
         _live.add(self)
@@ -99,19 +101,33 @@ class LocalSandbox(ABC):
             remove_tree(self._files / name)
         self._start()
 
+    def _has_quota(self) -> bool:
+        """Whether the kernel holds the limits on files; else they are looked at while a command runs."""
+        return False
+
     def _user(self) -> int | None:
         """As whom the host reads and writes the sandbox's files; None for itself."""
         return None
 
-    def run(self, command: str, *, timeout: float, cwd: str | None = None) -> CommandResult:
+    def run(
+        self, command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None
+    ) -> CommandResult:
         """See ``Sandbox.run``."""
         self._require_running()
         begun = time.monotonic()
         output = BoundedOutput(self._spec.limits.output_bytes)
         kills = self._kills_for_memory()
-        exit_code, stopped = self._attempt(command, cwd, output, begun + timeout)
+        watch = Watch(
+            deadline=begun + timeout,
+            silence=silence,
+            quota=None if self._has_quota() else self._quota,
+            files=self._files,
+        )
+        exit_code, stopped = self._attempt(command, cwd, output, watch)
         if exit_code != 0 and self._kills_for_memory() > kills:
             stopped = StopCause.OUT_OF_MEMORY
+        elif exit_code != 0 and stopped is None and self._has_quota() and is_full(self._files):
+            stopped = StopCause.DISK_FULL
         if self._is_gone():
             self._revive(output)
         return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun)
@@ -188,17 +204,18 @@ class LocalSandbox(ABC):
         self._keep = descendants(self._first.pid)
 
     def _attempt(
-        self, command: str, cwd: str | None, output: BoundedOutput, deadline: float
+        self, command: str, cwd: str | None, output: BoundedOutput, watch: Watch
     ) -> tuple[int | None, StopCause | None]:
         """Run a command and see how it ended: exit status and cause, as in ``CommandResult``."""
         assert self._shell is not None
         try:
             self._catch_up(output)
-            self._shell.send(command, cwd, deadline)
-            frame = self._shell.wait(output, deadline)
-            if frame is None:
-                self._interrupt(output)
-                return None, StopCause.TIMEOUT
+            self._shell.send(command, cwd, watch.deadline)
+            while (frame := self._shell.wait(output, watch.next_look(output))) is None:
+                cause = watch.look(output)
+                if cause:
+                    self._interrupt(output)
+                    return None, cause
             if frame.kind == "d":
                 return frame.value, None
             self._await_shell(frame, output)

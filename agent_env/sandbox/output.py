@@ -1,5 +1,7 @@
 """Output of a command under a size limit: the beginning and the end are kept, the middle is dropped and counted."""
 
+import time
+
 
 class BoundedOutput:
     """Takes bytes as they come and never holds more than about ``limit`` of them.
@@ -13,9 +15,13 @@ class BoundedOutput:
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
+        self.touched = time.monotonic()
+        """When the last bytes came."""
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
+        if data:
+            self.touched = time.monotonic()
         room = self._half - len(self._head)
         if room > 0:
             self._head += data[:room]

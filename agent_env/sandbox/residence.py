@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from agent_env.sandbox.cgroup import group_folders, remove_group_folder
+from tasks.errors import BadInputError
 
 _numbers = itertools.count()
 
@@ -29,12 +30,33 @@ def new_residence(base: Path) -> Path:
             return folder
 
 
-@cache
+FILES_VARIABLE = "REPODOJO_SANDBOX_FILES"
+"""The environment variable that says where sandboxes keep their files: ``memory`` (as if unset) or ``disk``."""
+
+
+def files_in_memory() -> bool:
+    """Whether sandboxes keep their files in memory, as ``FILES_VARIABLE`` says.
+
+    Raises:
+        BadInputError: it says something else.
+    """
+    wanted = os.environ.get(FILES_VARIABLE) or "memory"
+    if wanted not in ("memory", "disk"):
+        raise BadInputError(f"{FILES_VARIABLE} is {wanted!r}: expected memory or disk")
+    return wanted == "memory"
+
+
 def residence_base() -> Path:
-    """Where residences stand: memory-backed where its filesystem can hold an overlay's upper layer, else on disk."""
-    shared = Path("/dev/shm")
+    """Where residences stand: memory-backed where wished, and its filesystem can hold an overlay's upper layer; else in
+    the folder for temporary files.
+    """
+    return _base(in_memory=files_in_memory())
+
+
+@cache
+def _base(*, in_memory: bool) -> Path:
     folder = f"repodojo-{os.getuid()}"
-    for base in (shared, Path(tempfile.gettempdir())):
+    for base in (*([Path("/dev/shm")] if in_memory else []), Path(tempfile.gettempdir())):
         try:
             (base / folder).mkdir(mode=0o700, exist_ok=True)
             os.setxattr(base / folder, "user.repodojo", b"y", follow_symlinks=False)

@@ -57,6 +57,10 @@ def stop_note(result: CommandResult, timeout: float) -> str:
         return f"[timed out after {timeout:g} s: the command and all that it started were killed]"
     if result.stopped is StopCause.OUT_OF_MEMORY:
         return "[killed: the memory limit was reached]"
+    if result.stopped is StopCause.DISK_FULL:
+        return "[the limit on files was reached: no space left]"
+    if result.stopped is StopCause.NO_OUTPUT:
+        return "[printed nothing for too long: the command and all that it started were killed]"
     if result.stopped is StopCause.SHELL_DIED:
         return "[the command ended the shell]"
     return "" if result.exit_code == 0 else f"[exit code {result.exit_code}]"

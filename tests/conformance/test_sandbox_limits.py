@@ -1,0 +1,92 @@
+"""Limits on what a sandbox uses: they hold, and the cause is told as the policy's own."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from agent_env.sandbox.base import Limits, Sandbox, StopCause
+from tests.conformance.commands import MakeSandbox, text
+
+DISK = 8 << 20
+INODES = 300
+
+
+@pytest.fixture(scope="module")
+def small(make: MakeSandbox) -> Iterator[Sandbox]:
+    """A sandbox with room for few files."""
+    sandbox = make(limits=Limits(disk_bytes=DISK, inodes=INODES))
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def emptied(small: Sandbox) -> Sandbox:
+    """The same, at its start state."""
+    small.reset()
+    return small
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/testbed", "~"])
+def test_files_beyond_the_limit_are_told_as_such(emptied: Sandbox, place: str) -> None:
+    done = emptied.run(f"head -c {DISK * 4} /dev/zero > {place}/big && sleep 20", timeout=15)
+    assert done.stopped is StopCause.DISK_FULL
+    text(emptied, f"rm {place}/big; echo ok > {place}/small")
+
+
+def test_the_limit_is_on_all_places_together(emptied: Sandbox) -> None:
+    part = DISK * 2 // 5
+    command = " && ".join(f"head -c {part} /dev/zero > {place}/part" for place in ("/tmp", "/testbed", "~"))
+    assert emptied.run(f"{command} && sleep 20", timeout=15).stopped is StopCause.DISK_FULL
+
+
+def test_files_below_the_limit_may_stay(emptied: Sandbox) -> None:
+    text(emptied, f"head -c {DISK // 2} /dev/zero > /tmp/half; sleep 0.7; echo ok")
+
+
+def test_more_files_than_the_limit_are_told_as_such(emptied: Sandbox) -> None:
+    loop = f"for i in {{1..{INODES * 2}}}; do : > /tmp/$i; done && sleep 20"
+    assert emptied.run(loop, timeout=15).stopped is StopCause.DISK_FULL
+
+
+def test_a_full_sandbox_whose_processes_died_comes_back(emptied: Sandbox) -> None:
+    emptied.run(
+        f"head -c {DISK * 4} /dev/zero > /tmp/big; for i in {{1..{INODES * 2}}}; do : > /tmp/$i; done", timeout=3
+    )
+    for _ in range(3):
+        first = emptied._first  # type: ignore[attr-defined]
+        os.kill(first.pid, signal.SIGKILL)
+        assert first.wait(10)
+        emptied.run("true", timeout=5)
+    assert text(emptied, "test -e /tmp/1 && rm -r /tmp/*; ls /tmp") == ""
+
+
+def test_reset_makes_room_again(emptied: Sandbox) -> None:
+    emptied.run(f"head -c {DISK * 4} /dev/zero > /tmp/big", timeout=15)
+    emptied.reset()
+    text(emptied, f"head -c {DISK // 2} /dev/zero > /tmp/half")
+
+
+def test_what_the_host_writes_is_limited_too(emptied: Sandbox) -> None:
+    if not emptied._has_quota():  # type: ignore[attr-defined]
+        pytest.skip("the kernel holds no quota here")
+    with pytest.raises(OSError, match="space"):
+        emptied.write("/tmp/big", bytes(DISK * 4))
+
+
+def test_silence_ends_a_command_and_keeps_the_shell(box: Sandbox) -> None:
+    text(box, "kept=yes")
+    done = box.run("echo early; sleep 30", timeout=20, silence=0.4)
+    assert done.output.startswith("early\n")
+    assert (done.exit_code, done.stopped) == (None, StopCause.NO_OUTPUT)
+    assert text(box, "echo $kept; grep -l ^sleep /proc/[0-9]*/cmdline || true") == "yes\n"
+
+
+def test_a_command_that_prints_now_and_then_is_not_silent(box: Sandbox) -> None:
+    done = box.run("for i in 1 2 3 4; do echo $i; sleep 0.3; done", timeout=20, silence=1)
+    assert (done.exit_code, done.stopped) == (0, None)
+
+
+def test_a_timeout_comes_before_a_longer_silence(box: Sandbox) -> None:
+    assert box.run("sleep 30", timeout=0.3, silence=5).stopped is StopCause.TIMEOUT
