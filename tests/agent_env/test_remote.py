@@ -83,6 +83,16 @@ def sandboxes() -> int:
     return sum(len(list(owner.iterdir())) for owner in residence_base().glob(f"{os.getpid()}-*"))
 
 
+def is_running(command: str) -> bool:
+    """Whether some process of this machine has that command line."""
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == wanted:
+                return True
+    return False
+
+
 def without_share(answer: tuple[Any, ...]) -> tuple[Any, ...]:
     """What ``SWEEnv`` gave, without the share of hidden tests that passed: it stays on the server."""
     *rest, info = answer
@@ -280,11 +290,12 @@ class TestEnds:
         with serving(env) as server:
             remote = RemoteSWEEnv(server.url, api_key=KEY)
             remote.reset(seed=0)
-            busy = threading.Thread(target=remote.step, args=(bash("touch /tmp/begun; sleep 60"),))
+            busy = threading.Thread(target=remote.step, args=(bash("exec sleep 60.25"),))
             busy.start()
-            until(lambda: bool(list(residence_base().glob(f"{os.getpid()}-*/*/tmp/begun"))))
+            until(lambda: is_running("sleep 60.25"))
         busy.join(30)
         assert not busy.is_alive()
+        assert not is_running("sleep 60.25")
         assert sandboxes() == 0
         remote.close()
 
@@ -532,15 +543,15 @@ def test_the_command_ends_clean(bare_pool: Pool, tmp_path: Path, number: signal.
         said = next(line for line in process.stderr if "tasks at" in line)
         with RemoteSWEEnv(said.split()[3].rstrip(","), api_key=KEY) as remote:
             remote.reset(seed=0)
-            mine = f"{process.pid}-*/*/tmp/begun"
-            busy = threading.Thread(target=remote.step, args=(bash("touch /tmp/begun; sleep 60"),))
+            busy = threading.Thread(target=remote.step, args=(bash("exec sleep 60.75"),))
             busy.start()
-            until(lambda: bool(list(residence_base().glob(mine))))
+            until(lambda: is_running("sleep 60.75"))
             process.send_signal(number)
             result = json.loads(process.stdout.read())
             assert process.wait(60) == 0, process.stderr.read()
             busy.join(30)
         assert result["tasks"] == 2
+        assert not is_running("sleep 60.75")
         assert not list(residence_base().glob(f"{process.pid}-*"))
 
 
