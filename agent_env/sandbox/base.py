@@ -75,6 +75,50 @@ class Mount:
     """Only for the build of an environment; never in an agent's or a grader's sandbox."""
 
 
+class Snapshot(Protocol):
+    """A sandbox's files, frozen: changed files of the work tree, /tmp and home, the shell's directory and its exported
+    variables. Processes, jobs, functions and shell options are not in it, nor is what lies elsewhere (/dev/shm).
+    """
+
+    @property
+    def spec(self) -> "SandboxSpec":
+        """For ``SandboxBackend.create`` of the same backend: a sandbox that starts from here. Its ``reset`` comes back
+        to here, and its ``changes`` are those since the start state of the first sandbox.
+        """
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where the host keeps it."""
+        ...
+
+    @property
+    def layers(self) -> tuple[Path, ...]:
+        """What lies over ``SandboxSpec.layers``, the bottom first."""
+        ...
+
+    @property
+    def shell(self) -> str:
+        """A script that brings the shell's directory and variables back; may be empty."""
+        ...
+
+    def hold(self) -> None:
+        """Count one user more, who will ``close`` it; a sandbox that starts from here does both by itself.
+
+        Raises:
+            SandboxError: it is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it; it is removed once its last user has."""
+        ...
+
+    def changes(self) -> Mapping[str, bytes | None]:
+        """As ``Sandbox.changes`` at that moment."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class SandboxSpec:
     """All that a backend needs to make one sandbox."""
@@ -88,6 +132,8 @@ class SandboxSpec:
     variables: Mapping[str, str] = field(default_factory=dict)
     """The whole environment of the shell, beside PATH, HOME, LANG and TERM."""
     limits: Limits = Limits()
+    start: Snapshot | None = None
+    """A sandbox's frozen files to start from; see ``Snapshot.spec``."""
     network: bool = False
     """True only while an environment is installed."""
 
@@ -132,6 +178,14 @@ class Sandbox(Protocol):
     def diff(self) -> str:
         """The text diff of the work tree against the start state, from ``changes``; files that are not text are left
         out."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Freeze the files as they are now; the sandbox goes on as before.
+
+        Raises:
+            SandboxError: they could not be copied, or the sandbox is closed.
+        """
         ...
 
     def reset(self) -> None:

@@ -160,7 +160,7 @@ class BubblewrapSandbox(LocalSandbox):
             first.kill()
         try:
             self._place = self._new_place()
-            self._start()
+            self._start_anew()
         finally:
             end_tree(first, shell)
             if group:

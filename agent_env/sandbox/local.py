@@ -5,10 +5,12 @@ tree that the host can see. A backend says only how that tree comes to life.
 import atexit
 import contextlib
 import os
+import signal
 import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from agent_env.errors import SandboxError
@@ -19,6 +21,7 @@ from agent_env.sandbox.overlay import changed_files, read_through
 from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import Frame, Shell
+from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full
 from tasks.patch import make_patch
@@ -38,6 +41,12 @@ WRITABLE = ("upper", "work", "tmp", "home")
 RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
 """Stands in the output where the shell did not outlive a command."""
 
+_TOLD = "builtin unset OLDPWD\n"
+_TELL_SHELL = (
+    "builtin printf 'builtin cd -- %q\\n' \"$PWD\"; builtin export -p; builtin printf %s 'builtin unset OLDPWD\n'"
+)
+"""A command that prints a script which brings the shell's directory and exported variables back."""
+
 _live: "weakref.WeakSet[LocalSandbox]" = weakref.WeakSet()
 
 
@@ -49,7 +58,12 @@ class LocalSandbox(ABC):
     """
 
     def __init__(self, spec: SandboxSpec) -> None:
-        self._spec = spec
+        if spec.start:
+            spec.start.hold()
+        self._base = spec.layers
+        """What ``changes`` are told against."""
+        self._start_from = spec.start
+        self._spec = replace(spec, layers=(*spec.layers, *(spec.start.layers if spec.start else ())))
         self._owner = os.getpid()
         self._folder = new_residence(residence_base())
         self._first: FirstProcess | None = None
@@ -99,7 +113,7 @@ class LocalSandbox(ABC):
         self.stop()
         for name in WRITABLE:
             remove_tree(self._files / name)
-        self._start()
+        self._start_anew()
 
     def _has_quota(self) -> bool:
         """Whether the kernel holds the limits on files; else they are looked at while a command runs."""
@@ -145,14 +159,27 @@ class LocalSandbox(ABC):
 
     def changes(self) -> dict[str, bytes | None]:
         """See ``Sandbox.changes``."""
-        return changed_files(self._files / "upper", self._spec.layers)
+        found = changed_files(self._files / "upper", self._spec.layers)
+        return since_base(self._base, self._start_from.changes() if self._start_from else {}, found)
 
     def diff(self) -> str:
         """See ``Sandbox.diff``."""
         after = {path: content for path, content in self.changes().items() if content is None or _is_text(content)}
-        before = {path: read_through(self._spec.layers, path) for path in after}
+        before = {path: read_through(self._base, path) for path in after}
         shown = {path: content for path, content in before.items() if content is None or _is_text(content)}
         return make_patch(shown, {path: after[path] for path in shown})
+
+    def snapshot(self) -> FrozenFiles:
+        """See ``Sandbox.snapshot``."""
+        self._require_open()
+        shell = ""
+        if self._first is not None:
+            told = self.run(_TELL_SHELL, timeout=GRACE_SECONDS * 5)
+            # Where it does not tell all, a new shell starts as new shells do.
+            whole = len(told.output.encode()) <= self._spec.limits.output_bytes and told.output.endswith(_TOLD)
+            shell = told.output if told.exit_code == 0 and whole else ""
+        with self._at_rest():
+            return FrozenFiles(replace(self._spec, layers=self._base), self._files, shell)
 
     def reset(self) -> None:
         """See ``Sandbox.reset``."""
@@ -182,13 +209,36 @@ class LocalSandbox(ABC):
         finally:
             remove_residence(self._folder)
             _live.discard(self)
+            if self._start_from:
+                self._start_from.close()
 
     def _begin(self) -> None:
         try:
-            self._start()
+            self._start_anew()
         except BaseException:
             self.close()
             raise
+
+    def _start_anew(self) -> None:
+        """Start on new files, as they are to be at the start."""
+        self._start()
+        if self._start_from:
+            for name in ("tmp", "home"):
+                copy_files(self._start_from.folder / name, self._files / name)
+            if self._start_from.shell:
+                self.run(self._start_from.shell, timeout=GRACE_SECONDS * 5)
+
+    @contextlib.contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """Commands that still run in the background stand still meanwhile."""
+        stopped = descendants(self._first.pid) - self._keep if self._first is not None else set()
+        try:
+            for pid in stopped:
+                kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in stopped:
+                kill(pid, signal.SIGCONT)
 
     def _start(self) -> None:
         self._make_files()

@@ -71,10 +71,10 @@ def kill_all_but(root: int, keep: set[int]) -> bool:
     return False
 
 
-def kill(pid: int) -> None:
-    """Send SIGKILL; a process that is gone already is fine."""
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Send a signal; a process that is gone already is fine."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def find_by_inner_pid(root: int, inner: int) -> int | None:

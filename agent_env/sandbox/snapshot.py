@@ -1,0 +1,110 @@
+"""A sandbox's files, frozen at one moment, from which others start: the members of a group share a prefix."""
+
+import atexit
+import os
+import subprocess
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from agent_env.errors import SandboxError
+from agent_env.sandbox.base import SandboxSpec
+from agent_env.sandbox.overlay import changed_files, read_through
+from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
+
+FROZEN = ("upper", "tmp", "home")
+"""What is frozen of a residence: what changed in the work tree becomes a layer, /tmp and home are copied."""
+
+_live: "weakref.WeakSet[FrozenFiles]" = weakref.WeakSet()
+
+
+class FrozenFiles:
+    """See ``Snapshot``.
+
+    Args:
+        spec: what the sandbox was made from.
+        files: its writable folders, at rest.
+        shell: a script that brings the shell's directory and exported variables back.
+
+    Raises:
+        SandboxError: they could not be copied.
+    """
+
+    def __init__(self, spec: SandboxSpec, files: Path, shell: str) -> None:
+        self._parent = spec.start
+        self._base = spec.layers
+        self._owner = os.getpid()
+        self._users = 1
+        self._lock = threading.Lock()
+        self._changes: dict[str, bytes | None] | None = None
+        self.shell = shell
+        self.folder = new_residence(residence_base())
+        self.layers = (*(self._parent.layers if self._parent else ()), self.folder / "upper")
+        self.spec = replace(spec, start=self)
+        try:
+            for name in FROZEN:
+                (self.folder / name).mkdir()
+                copy_files(files / name, self.folder / name)
+        except BaseException:
+            remove_residence(self.folder)
+            raise
+        if self._parent:
+            self._parent.hold()
+        _live.add(self)
+
+    def hold(self) -> None:
+        """See ``Snapshot.hold``."""
+        with self._lock:
+            if self._users == 0:
+                raise SandboxError("the snapshot is closed: take a new one")
+            self._users += 1
+
+    def close(self) -> None:
+        """See ``Snapshot.close``."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last and self._owner == os.getpid():
+            remove_residence(self.folder)
+            if self._parent:
+                self._parent.close()
+
+    def changes(self) -> dict[str, bytes | None]:
+        """What differs from the start state below all snapshots; see ``Sandbox.changes``."""
+        if self._changes is None:
+            found = changed_files(self.layers[-1], (*self._base, *self.layers[:-1]))
+            self._changes = since_base(self._base, self._parent.changes() if self._parent else {}, found)
+        return self._changes
+
+
+def since_base(
+    base: tuple[Path, ...], before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]
+) -> dict[str, bytes | None]:
+    """Two changes in turn as one against the layers ``base``."""
+    both = {**before, **after}
+    if not before:
+        return both
+    return {path: content for path, content in both.items() if content != read_through(base, path)}
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy all that is in a folder, with owners, holes and an overlay's marks.
+
+    Raises:
+        SandboxError: not all could be read, or there was no room.
+    """
+    if not any(source.iterdir()):
+        return
+    command = ["cp", "-a", "--", f"{source}/.", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise SandboxError(f"the files of a sandbox could not be copied: {done.stderr.strip()[-300:]}")
+
+
+@atexit.register
+def _remove_all() -> None:
+    for snapshot in list(_live):
+        if snapshot._owner == os.getpid():
+            remove_residence(snapshot.folder)
