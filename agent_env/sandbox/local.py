@@ -17,14 +17,13 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCause
 from agent_env.sandbox.inroot import read_in_root, write_in_root
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.overlay import changed_files, read_through
+from agent_env.sandbox.overlay import changed_files, text_diff
 from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import Frame, Shell
 from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full
-from tasks.patch import make_patch
 
 START_SECONDS = 20.0
 """How long a sandbox may take to its first sign of life; far more than it takes on a busy machine."""
@@ -164,10 +163,7 @@ class LocalSandbox(ABC):
 
     def diff(self) -> str:
         """See ``Sandbox.diff``."""
-        after = {path: content for path, content in self.changes().items() if content is None or _is_text(content)}
-        before = {path: read_through(self._base, path) for path in after}
-        shown = {path: content for path, content in before.items() if content is None or _is_text(content)}
-        return make_patch(shown, {path: after[path] for path in shown})
+        return text_diff(self.changes(), self._base)
 
     def snapshot(self) -> FrozenFiles:
         """See ``Sandbox.snapshot``."""
@@ -383,16 +379,6 @@ def end_tree(first: FirstProcess | None, shell: Shell | None) -> None:
         first.close()
     if shell is not None:
         shell.close()
-
-
-def _is_text(content: bytes) -> bool:
-    if b"\0" in content:
-        return False
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @atexit.register

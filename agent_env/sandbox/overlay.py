@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent_env.sandbox.inroot import open_beneath
+from tasks.patch import make_patch
 from tasks.tree import Edits, list_files
 
 FILE_LIMIT = 16 << 20
@@ -169,3 +170,21 @@ def _kind(path: Path) -> str | None:
             return None
         raise
     return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
+def text_diff(changes: Edits, layers: Sequence[Path]) -> str:
+    """The changes to files that are text, and were, as a diff against the merged layers."""
+    after = {path: content for path, content in changes.items() if content is None or _is_text(content)}
+    before = {path: read_through(layers, path) for path in after}
+    shown = {path: content for path, content in before.items() if content is None or _is_text(content)}
+    return make_patch(shown, {path: after[path] for path in shown})
+
+
+def _is_text(content: bytes) -> bool:
+    if b"\0" in content:
+        return False
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -11,7 +11,8 @@ from tests.conformance.commands import MakeSandbox, text
 
 PREFIX = (
     "echo two > a.txt; rm gone.txt; mkdir -p made/deep; echo m > made/deep/f; rm -r pkg; "
-    "mkdir pkg; echo n > pkg/new.py; echo t > /tmp/t; echo h > ~/.hidden; cd made; export SHOWN='a b'; plain=1; (setsid sleep 300 &)"
+    "mkdir pkg; echo n > pkg/new.py; echo t > /tmp/t; echo h > ~/.hidden; "
+    "cd made; export SHOWN='a b'; plain=1; (setsid sleep 300 &)"
 )
 CHANGES = {
     "a.txt": b"two\n",
