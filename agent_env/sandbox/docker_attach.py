@@ -52,6 +52,10 @@ class AttachTransport:
             except OSError as error:
                 raise ShellGoneError from error
 
+    def finish(self) -> None:
+        """Close the standard input; what comes back is still received."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def receive(self, seconds: float) -> Received:
         """See ``Transport.receive``."""
         if self._closed or not self._incoming.poll(seconds * 1000):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_env.errors import BackendUnavailableError
+from tasks.errors import BadInputError
 
 OWNER_LABEL = "repodojo.owner"
 """On all that RepoDojo makes: the sandbox's name, which begins with the process id and start time of its owner."""
@@ -24,6 +25,10 @@ _clients: dict[int, Any] = {}
 _lock = threading.Lock()
 
 
+KERNEL_SHARING = frozenset({"runc", "io.containerd.runc.v2", "crun", "youki", "nvidia"})
+"""Runtimes whose containers are processes of this machine's kernel: the host sees them, and may mount for them."""
+
+
 def docker_client() -> Any:
     """This process's client of the daemon.
 
@@ -35,6 +40,33 @@ def docker_client() -> Any:
         if client is None:
             client = _clients[os.getpid()] = _connect()
     return client
+
+
+def choose_runtime(client: Any, name: str | None) -> str:
+    """The name of the OCI runtime that containers get.
+
+    Args:
+        client: a ``docker.DockerClient``.
+        name: what the user asked for; the daemon's default where None.
+
+    Raises:
+        BadInputError: the daemon does not know it; the message lists those that it knows.
+        BackendUnavailableError: the daemon does not answer.
+    """
+    import docker.errors
+    import requests
+
+    try:
+        info = client.info()
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise BackendUnavailableError(f"the Docker daemon stopped answering: {error}") from error
+    known = sorted(info.get("Runtimes") or {})
+    if name is not None and name not in known:
+        raise BadInputError(
+            f"unknown Docker runtime {name!r}: this daemon knows {', '.join(known)}; add another under `runtimes` in "
+            "/etc/docker/daemon.json and reload the daemon"
+        )
+    return name or str(info.get("DefaultRuntime") or "runc")
 
 
 @cache

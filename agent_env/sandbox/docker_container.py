@@ -101,6 +101,30 @@ class Container:
                 self._api.wait(self._id, condition="not-running")
                 return _MANY if self._api.inspect_container(self._id)["State"]["OOMKilled"] else 0
 
+    def execute(self, command: list[str], data: bytes, deadline: float) -> tuple[int, bytes]:
+        """Run a program inside, beside the shell: exit status and standard output.
+
+        Args:
+            data: its standard input.
+            deadline: by ``time.monotonic``; the program is left behind where it takes longer.
+
+        Raises:
+            SandboxError: it could not be run, or not in time.
+        """
+        with daemon_errors("run a program in a container"):
+            made = self._api.exec_create(self._id, command, stdin=True)
+            started = self._api.exec_start(made["Id"], socket=True)
+            transport = AttachTransport(started._sock, started._response)
+            try:
+                transport.send(data, deadline)
+                transport.finish()
+                said = _all_of(transport, deadline)
+            except (ShellGoneError, TimeoutError) as error:
+                raise SandboxError("a program in a container did not end in time") from error
+            finally:
+                transport.close()
+            return self._api.exec_inspect(made["Id"])["ExitCode"] or 0, said
+
     def end(self) -> None:
         """Kill it and let go of it, where no sandbox has taken it; ``remove`` waits for its death."""
         self.first.kill()
@@ -185,3 +209,14 @@ class Container:
             )
         self._oom_file = oom_file_of(pid)
         return first
+
+
+def _all_of(transport: AttachTransport, deadline: float) -> bytes:
+    """The whole standard output."""
+    parts = []
+    while (left := deadline - time.monotonic()) > 0:
+        received = transport.receive(left)
+        parts.append(received.status)
+        if received.closed:
+            return b"".join(parts)
+    raise TimeoutError

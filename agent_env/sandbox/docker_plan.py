@@ -43,7 +43,7 @@ def make_plan(spec: SandboxSpec, image: str, runtime: str | None) -> Plan:
         stamps=tuple(_stamp(mount.source) for mount in spec.mounts),
         hidden=spec.hidden,
         variables=tuple((base_variables() | dict(spec.variables)).items()),
-        limits=replace(spec.limits, output_bytes=0),  # the host's own affair
+        limits=replace(spec.limits, output_bytes=0, disk_bytes=0, inodes=0),  # those are the host's own affair
         network=spec.network,
     )
 

@@ -16,17 +16,20 @@ def select_backend(name: str = "auto") -> SandboxBackend:
     """The backend of that name, proven to work here by a sandbox that was made and closed.
 
     Args:
-        name: ``bubblewrap``, ``docker``, or ``auto`` for the first of them that works.
+        name: ``bubblewrap``, ``docker``, ``docker:RUNTIME`` for an OCI runtime that the daemon knows
+            (``docker:runsc``), or ``auto`` for the first of them that works.
 
     Raises:
-        BadInputError: there is no backend of that name.
+        BadInputError: there is no backend, or no runtime, of that name.
         BackendUnavailableError: it does not work on this machine; the message says how to mend it.
     """
-    if name not in ("auto", *_BACKENDS):
-        raise BadInputError(f"unknown sandbox backend {name!r}: expected one of auto, {', '.join(_BACKENDS)}")
+    kind, colon, runtime = name.partition(":")
+    if kind not in ("auto", *_BACKENDS) or (colon and (kind != "docker" or not runtime)):
+        expected = f"auto, {', '.join(_BACKENDS)} or docker:RUNTIME (docker:runsc)"
+        raise BadInputError(f"unknown sandbox backend {name!r}: expected one of {expected}")
     failures = []
-    for candidate in _BACKENDS if name == "auto" else (name,):
-        backend = _BACKENDS[candidate]()
+    for candidate in _BACKENDS if kind == "auto" else (kind,):
+        backend = DockerBackend(runtime=runtime) if colon else _BACKENDS[candidate]()
         fatal = [problem for problem in backend.problems() if problem.fatal]
         if not fatal:
             return backend

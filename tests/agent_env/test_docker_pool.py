@@ -14,12 +14,13 @@ from agent_env.errors import BackendUnavailableError, SandboxError
 from agent_env.interpreter import find_interpreter
 from agent_env.sandbox import docker_pool
 from agent_env.sandbox.base import Limits, Mount, SandboxSpec
-from agent_env.sandbox.docker import DockerBackend, DockerSandbox
+from agent_env.sandbox.docker import DockerBackend
 from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
 from agent_env.sandbox.docker_container import Container
 from agent_env.sandbox.docker_mounts import may_mount
 from agent_env.sandbox.docker_plan import Plan, make_plan
 from agent_env.sandbox.docker_pool import WarmPool
+from agent_env.sandbox.docker_sandbox import DockerSandbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,9 +86,10 @@ def container_of(box: DockerSandbox) -> Container:
 
 
 def test_what_is_asked_for_once_is_not_kept(backend: DockerBackend, tree: Path) -> None:
+    before = containers(os.getpid())
     backend.create(SandboxSpec(layers=(tree,))).close()
     assert len(pool_of(backend)) == 0
-    assert containers(os.getpid()) == []
+    assert set(containers(os.getpid())) <= set(before)
 
 
 def test_a_reset_takes_a_container_that_was_ready_and_never_one_that_served(backend: DockerBackend, tree: Path) -> None:
@@ -179,6 +181,7 @@ def test_nothing_is_mounted_on_the_host(backend: DockerBackend, tree: Path) -> N
 
 @pytest.mark.usefixtures("daemon")
 def test_the_pool_never_holds_more_than_its_size(tree: Path) -> None:
+    before = containers(os.getpid())
     backend = DockerBackend(warm=1)
     boxes = [backend.create(SandboxSpec(layers=(tree,), limits=Limits(processes=90 + n % 2))) for n in range(4)]
     await_true(lambda: len(pool_of(backend)) == 1)
@@ -187,7 +190,7 @@ def test_the_pool_never_holds_more_than_its_size(tree: Path) -> None:
     for box in boxes:
         box.close()
     backend.close()
-    assert containers(os.getpid()) == []
+    assert set(containers(os.getpid())) <= set(before)
 
 
 @pytest.mark.usefixtures("daemon")
@@ -206,9 +209,10 @@ def test_size_0_keeps_none(tree: Path) -> None:
 def test_the_old_go(backend: DockerBackend, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_pool, "_LOOK_SECONDS", 0.1)
     box = asked_twice(backend, SandboxSpec(layers=(tree,)))
+    ready = pool_of(backend)._idle[0]
     monkeypatch.setattr(docker_pool, "AGE_SECONDS", 0.1)
     await_true(lambda: len(pool_of(backend)) == 0)
-    await_true(lambda: containers(os.getpid()) == [container_of(box)._id])
+    await_true(lambda: ready._id not in containers(os.getpid()))
     box.close()
 
 

@@ -33,8 +33,9 @@ def test_auto_takes_bubblewrap_where_it_works() -> None:
 
 
 def test_an_unknown_name_is_bad_input_and_the_known_are_told() -> None:
-    with pytest.raises(BadInputError, match=r"'podman'.*auto, bubblewrap, docker"):
-        select_backend("podman")
+    for name in ("podman", "docker:", "bubblewrap:runsc", "auto:runsc", ""):
+        with pytest.raises(BadInputError, match=rf"{name!r}.*auto, bubblewrap, docker or docker:RUNTIME"):
+            select_backend(name)
 
 
 @pytest.mark.usefixtures("no_docker")

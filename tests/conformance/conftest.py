@@ -26,7 +26,7 @@ def backend(request: pytest.FixtureRequest) -> SandboxBackend:
         docker_client()
     except BackendUnavailableError as error:
         pytest.skip(str(error))
-    return DockerBackend()
+    return DockerBackend(runtime=os.environ.get("REPODOJO_TEST_RUNTIME"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,89 @@
+"""A sandbox in a Docker container: every start and every reset is a new container.
+
+Where this process may mount (``docker_mounts``), it was started ahead and gets the sandbox's files when it is taken;
+elsewhere the daemon mounts them, as a volume, while it starts.
+"""
+
+import os
+from pathlib import Path
+
+from agent_env.errors import SandboxError
+from agent_env.sandbox.base import SandboxSpec
+from agent_env.sandbox.docker_container import Container, WorkTree
+from agent_env.sandbox.docker_layers import lay_layers, own
+from agent_env.sandbox.docker_mounts import mount_into
+from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
+from agent_env.sandbox.docker_pool import WarmPool
+from agent_env.sandbox.local import WRITABLE, LocalSandbox
+from agent_env.sandbox.processes import FirstProcess
+from agent_env.sandbox.shell import Shell
+
+
+class DockerSandbox(LocalSandbox):
+    """See ``Sandbox``.
+
+    Args:
+        pool: where started containers come from and dead ones go; None where there is none.
+    """
+
+    def __init__(self, spec: SandboxSpec, plan: Plan, pool: WarmPool | None) -> None:
+        super().__init__(spec)
+        self._plan = plan
+        self._pool = pool
+        self._container: Container | None = None
+        self._lower: list[Path] = []
+        self._begin()
+
+    def _launch(self) -> tuple[Shell, FirstProcess]:
+        if not self._lower:
+            self._lower = lay_layers(self._spec.layers, self._folder / "lower", container_user())
+        if os.geteuid() == 0:
+            for name in WRITABLE:
+                os.chown(self._folder / name, container_user(), container_user())
+            for mount in self._spec.mounts:
+                if mount.writable:
+                    own(mount.source, container_user())
+        self._put_away()
+        container = self._container = self._start_container()
+        container.proceed()
+        return container.shell, container.first
+
+    def _release(self) -> None:
+        """The container goes when the next one is needed, or for good: until then it tells how it ended."""
+
+    def _discard(self) -> None:
+        if self._container is not None:
+            self._container.remove()
+            self._container = None
+
+    def _kills_for_memory(self) -> int:
+        return self._container.kills_for_memory() if self._container else 0
+
+    def _failure(self, said: str) -> SandboxError:
+        return SandboxError(f"a container of the image {self._plan.image!r} gave no shell: {said or 'it said nothing'}")
+
+    def _user(self) -> int | None:
+        return container_user() if os.geteuid() == 0 else None
+
+    def _start_container(self) -> Container:
+        if self._pool is None:
+            return Container(self._plan, WorkTree(self._folder, self._lower))
+        container = self._pool.take(self._plan) or Container(self._plan)
+        try:
+            lower = [str(path.relative_to(self._folder)) for path in reversed(self._lower)]
+            mount_into(container.first.pid, self._folder, lower=lower, binds=PLACES)
+            if container.first.is_gone():
+                raise SandboxError("a container died while it was being prepared")
+        except BaseException:
+            container.end()
+            container.remove()
+            raise
+        return container
+
+    def _put_away(self) -> None:
+        """Have the container that served before removed: in the background where there is a pool."""
+        container, self._container = self._container, None
+        if container is not None and self._pool is not None:
+            self._pool.bury(container)
+        elif container is not None:
+            container.remove()
