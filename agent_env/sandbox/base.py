@@ -55,6 +55,8 @@ class Limits:
     """Memory of all processes together, files in temporary directories included."""
     processes: int = 256
     """Processes and threads alive at once."""
+    cpus: float = 4.0
+    """Processors' worth of time in each tenth of a second; a number beyond the machine's own is no limit."""
     output_bytes: int = 30_000
     """Longest output that one command returns."""
     file_bytes: int = 1 << 30

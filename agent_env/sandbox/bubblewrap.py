@@ -18,7 +18,7 @@ from pathlib import Path
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Limits, Problem, SandboxSpec
-from agent_env.sandbox.cgroup import Group, make_group
+from agent_env.sandbox.cgroup import Group, controls_cpu, make_group
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
 from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox, end_tree
 from agent_env.sandbox.output import BoundedOutput
@@ -83,6 +83,9 @@ class BubblewrapSandbox(LocalSandbox):
     def _revive(self, output: BoundedOutput) -> None:
         self._place.free_reserve()
         super()._revive(output)
+
+    def _limits_memory(self) -> bool:
+        return self._group is not None
 
     def _has_quota(self) -> bool:
         return self._place.namespace is not None
@@ -196,10 +199,17 @@ class BubblewrapBackend:
             remove_residence(layer)
         group = make_group(f"{layer.name}-probe", Limits())
         if group is None:
-            mend = "run as root or in a delegated cgroup; until then limits hold for each process, not for their sum"
+            mend = (
+                "run as root or in a delegated cgroup; until then limits on memory hold for each process, their sum is "
+                "looked at twice a second, a process that was refused memory is not told from one that failed, and "
+                "processors are not limited"
+            )
             found.append(Problem("control groups for memory and processes cannot be made here", mend, fatal=False))
         else:
             group.remove()
+            if not controls_cpu():
+                mend = "hand the controller `cpu` out to this process's group"
+                found.append(Problem("processor time cannot be limited here", mend, fatal=False))
         if not _mounts():
             mend = "Linux 6.6 with user namespaces, and no REPODOJO_SANDBOX_FILES=disk; until then they are looked at"
             found.append(

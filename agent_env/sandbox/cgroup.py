@@ -1,10 +1,13 @@
-"""Memory and process limits of one sandbox by a control group, version 1 or 2, where this process may make one.
+"""Memory, process and processor limits of one sandbox by a control group, version 1 or 2, where this process may make
+one.
 
 Where it may not (an ordinary user, a container with a read-only hierarchy), ``make_group`` gives None and the backend
-falls back to per-process limits.
+falls back to per-process limits. By the kernel's documents: admin-guide/cgroup-v1/memory.rst,
+admin-guide/cgroup-v2.rst, scheduler/sched-bwc.rst.
 """
 
 import contextlib
+import os
 import time
 from functools import cache
 from pathlib import Path
@@ -16,30 +19,67 @@ ROOT = Path("/sys/fs/cgroup")
 FOLDER = "repodojo"
 """All groups of RepoDojo stand below this one, in each hierarchy."""
 
+_PERIOD = 100_000
+"""Microseconds over which processor time is shared out."""
 
-class _Hierarchy(NamedTuple):
+
+class Hierarchy(NamedTuple):
     """How one version names its folders and files."""
 
+    version: int
     folders: dict[str, Path]
-    """Controller to the folder that holds the groups."""
-    memory_limit: str
-    oom_file: str
-    join_file: str
-    """What a process writes 0 to in order to join: by version 1's ``tasks`` a process of one thread joins without the
-    lock that stops every fork and exit of the machine, and that takes up to 20 ms to get."""
+    """Controller to the folder that holds the groups; ``memory`` and ``pids`` always, ``cpu`` where it can be had."""
+
+    @property
+    def oom_file(self) -> str:
+        """What tells of processes killed for memory."""
+        return "memory.oom_control" if self.version == 1 else "memory.events"
+
+    @property
+    def join_file(self) -> str:
+        """What a process writes 0 to in order to join: by version 1's ``tasks`` a process of one thread joins without
+        the lock that stops every fork and exit of the machine, and that takes up to 20 ms to get.
+        """
+        return "tasks" if self.version == 1 else "cgroup.procs"
+
+    def settings(self, limits: Limits) -> dict[str, dict[str, str]]:
+        """What to write for these limits: controller to file to content. A limit to more processors than there are is
+        left out.
+        """
+        pids = {"pids.max": str(limits.processes)}
+        quota = int(limits.cpus * _PERIOD)
+        if self.version == 1:
+            memory = {
+                "memory.limit_in_bytes": str(limits.memory_bytes),
+                "memory.memsw.limit_in_bytes": str(limits.memory_bytes),
+            }
+            cpu = {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(quota)}
+        else:
+            memory = {"memory.max": str(limits.memory_bytes), "memory.swap.max": "0"}
+            cpu = {"cpu.max": f"{quota} {_PERIOD}"}
+        is_limited = "cpu" in self.folders and limits.cpus < (os.cpu_count() or 1)
+        return {"memory": memory, "pids": pids, **({"cpu": cpu} if is_limited else {})}
+
+
+_OPTIONAL = ("memory.memsw.limit_in_bytes", "memory.swap.max")
+"""Files that a kernel without accounting of swap does not have."""
 
 
 class Group:
     """The control group of one sandbox."""
 
-    def __init__(self, hierarchy: _Hierarchy, name: str, limits: Limits) -> None:
+    def __init__(self, hierarchy: Hierarchy, name: str, limits: Limits) -> None:
+        settings = hierarchy.settings(limits)
         self._oom_file = hierarchy.folders["memory"] / name / hierarchy.oom_file
         self._join_file = hierarchy.join_file
-        self._folders = {folder / name for folder in hierarchy.folders.values()}
+        self._folders = {hierarchy.folders[controller] / name for controller in settings}
         for folder in self._folders:
             folder.mkdir(exist_ok=True)
-        (hierarchy.folders["memory"] / name / hierarchy.memory_limit).write_text(str(limits.memory_bytes))
-        (hierarchy.folders["pids"] / name / "pids.max").write_text(str(limits.processes))
+        for controller, files in settings.items():
+            for file, content in files.items():
+                path = hierarchy.folders[controller] / name / file
+                with contextlib.suppress(*([OSError] if file in _OPTIONAL else [])):
+                    path.write_text(content)
 
     def join_files(self) -> list[str]:
         """The files that a process of one thread writes 0 to in order to join, with all that it will start."""
@@ -109,26 +149,70 @@ def remove_group_folder(folder: Path) -> None:
             return
 
 
+def controls_cpu() -> bool:
+    """Whether groups here limit processor time."""
+    hierarchy = _hierarchy()
+    return hierarchy is not None and "cpu" in hierarchy.folders
+
+
 @cache
-def _hierarchy() -> _Hierarchy | None:
+def _hierarchy() -> Hierarchy | None:
     with contextlib.suppress(OSError):
-        return _version_2() if (ROOT / "cgroup.controllers").is_file() else _version_1()
+        if not (ROOT / "cgroup.controllers").is_file():
+            return version_1(ROOT)
+        own = Path("/proc/self/cgroup").read_text().partition("0::")[2].splitlines()[0]
+        return version_2(ROOT, own)
     return None
 
 
-def _version_1() -> _Hierarchy:
-    folders = {controller: ROOT / controller / FOLDER for controller in ("memory", "pids")}
+def version_1(root: Path) -> Hierarchy:
+    """The hierarchies of version 1.
+
+    Raises:
+        OSError: this process may not make groups for memory and processes.
+    """
+    folders = {controller: root / controller / FOLDER for controller in ("memory", "pids")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
-    return _Hierarchy(folders, "memory.limit_in_bytes", "memory.oom_control", "tasks")
+    with contextlib.suppress(OSError):
+        (root / "cpu" / FOLDER).mkdir(exist_ok=True)
+        folders["cpu"] = root / "cpu" / FOLDER
+    return Hierarchy(1, folders)
 
 
-def _version_2() -> _Hierarchy:
-    own = Path("/proc/self/cgroup").read_text().partition("::")[2].splitlines()[0].lstrip("/")
-    base = ROOT / own
-    folder = base / FOLDER
+def version_2(root: Path, own: str) -> Hierarchy | None:
+    """The hierarchy of version 2, below the topmost group that lets this process hand memory and processes out, and
+    move a process of its own there; None where there is none.
+
+    A group other than the root hands out nothing while processes are in it (cgroup-v2.rst, "No Internal Process
+    Constraint"), so this process's own group serves only where it is the root; one above it may.
+
+    Args:
+        own: path of this process's group, as in /proc/self/cgroup.
+    """
+    here = root / own.strip("/")
+    above = [parent for parent in here.parents if parent.is_relative_to(root)]
+    for parent in [*reversed(above), here]:
+        with contextlib.suppress(OSError):
+            # A move needs the right to write to the nearest group that holds both ("Delegation Containment").
+            if os.access(parent / "cgroup.procs", os.W_OK):
+                return _hand_out(parent)
+    return None
+
+
+def _hand_out(parent: Path) -> Hierarchy:
+    offered = set((parent / "cgroup.controllers").read_text().split())
+    if not {"memory", "pids"} <= offered:
+        raise FileNotFoundError("memory and pids are not to be had here")
+    wanted = sorted({"memory", "pids", "cpu"} & offered)
+    folder = parent / FOLDER
     folder.mkdir(exist_ok=True)
-    for parent in (base, folder):
-        if not {"memory", "pids"} <= set((parent / "cgroup.subtree_control").read_text().split()):
-            (parent / "cgroup.subtree_control").write_text("+memory +pids")
-    return _Hierarchy({"memory": folder, "pids": folder}, "memory.max", "memory.events", "cgroup.procs")
+    try:
+        for giver in (parent, folder):
+            missing = set(wanted) - set((giver / "cgroup.subtree_control").read_text().split())
+            if missing:
+                (giver / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(missing)))
+    except OSError:
+        folder.rmdir()
+        raise
+    return Hierarchy(2, dict.fromkeys(wanted, folder))

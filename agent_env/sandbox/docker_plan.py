@@ -72,6 +72,7 @@ def host_config(api: Any, plan: Plan, places: list[Any]) -> Any:
         init=True,
         ipc_mode="private",
         pids_limit=limits.processes,
+        nano_cpus=int(min(limits.cpus, os.cpu_count() or 1) * 1e9),
         mem_limit=limits.memory_bytes,
         memswap_limit=limits.memory_bytes,
         ulimits=[

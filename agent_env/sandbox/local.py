@@ -20,10 +20,10 @@ from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.overlay import changed_files, text_diff
 from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
-from agent_env.sandbox.shell import Frame, Shell
+from agent_env.sandbox.shell import TELL_SHELL, TOLD, Frame, Shell
 from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
-from agent_env.sandbox.watch import Quota, Watch, is_full
+from agent_env.sandbox.watch import Quota, Watch, is_full, memory_of
 
 START_SECONDS = 20.0
 """How long a sandbox may take to its first sign of life; far more than it takes on a busy machine."""
@@ -39,12 +39,6 @@ WRITABLE = ("upper", "work", "tmp", "home")
 
 RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
 """Stands in the output where the shell did not outlive a command."""
-
-_TOLD = "builtin unset OLDPWD\n"
-_TELL_SHELL = (
-    "builtin printf 'builtin cd -- %q\\n' \"$PWD\"; builtin export -p; builtin printf %s 'builtin unset OLDPWD\n'"
-)
-"""A command that prints a script which brings the shell's directory and exported variables back."""
 
 _live: "weakref.WeakSet[LocalSandbox]" = weakref.WeakSet()
 
@@ -114,6 +108,14 @@ class LocalSandbox(ABC):
             remove_tree(self._files / name)
         self._start_anew()
 
+    def _limits_memory(self) -> bool:
+        """Whether the kernel holds the limit on the memory of all processes together."""
+        return True
+
+    def _is_over_memory(self) -> bool:
+        assert self._first is not None
+        return memory_of(descendants(self._first.pid)) > self._spec.limits.memory_bytes
+
     def _has_quota(self) -> bool:
         """Whether the kernel holds the limits on files; else they are looked at while a command runs."""
         return False
@@ -135,6 +137,7 @@ class LocalSandbox(ABC):
             silence=silence,
             quota=None if self._has_quota() else self._quota,
             files=self._files,
+            over_memory=None if self._limits_memory() else self._is_over_memory,
         )
         exit_code, stopped = self._attempt(command, cwd, output, watch)
         if exit_code != 0 and self._kills_for_memory() > kills:
@@ -170,9 +173,9 @@ class LocalSandbox(ABC):
         self._require_open()
         shell = ""
         if self._first is not None:
-            told = self.run(_TELL_SHELL, timeout=GRACE_SECONDS * 5)
+            told = self.run(TELL_SHELL, timeout=GRACE_SECONDS * 5)
             # Where it does not tell all, a new shell starts as new shells do.
-            whole = len(told.output.encode()) <= self._spec.limits.output_bytes and told.output.endswith(_TOLD)
+            whole = len(told.output.encode()) <= self._spec.limits.output_bytes and told.output.endswith(TOLD)
             shell = told.output if told.exit_code == 0 and whole else ""
         with self._at_rest():
             return FrozenFiles(replace(self._spec, layers=self._base), self._files, shell)

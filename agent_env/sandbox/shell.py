@@ -15,6 +15,14 @@ from agent_env.sandbox.transport import ShellGoneError, Transport
 DRIVER = files("agent_env.sandbox").joinpath("driver.sh").read_text()
 """The script that runs inside the sandbox."""
 
+TOLD = "builtin unset OLDPWD\n"
+"""How that script ends: what is cut short does not."""
+
+TELL_SHELL = (
+    "builtin printf 'builtin cd -- %q\\n' \"$PWD\"; builtin export -p; builtin printf %s 'builtin unset OLDPWD\n'"
+)
+"""A command that prints a script which brings the shell's directory and exported variables back."""
+
 _MARK_ROOM = 24
 """A mark's number and its end are never longer than this."""
 

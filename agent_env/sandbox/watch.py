@@ -1,8 +1,10 @@
-"""What is looked at while a command runs: its time, its silence and, where the kernel has no quota, its files."""
+"""What is looked at while a command runs: its time, its silence; where the kernel does not, files and memory."""
 
+import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from agent_env.sandbox.base import Limits, StopCause
@@ -42,6 +44,17 @@ def _count(files: Path, what: str) -> int:
     return int(lines[-1].split()[0]) if lines else 0
 
 
+def memory_of(pids: set[int]) -> int:
+    """Bytes of memory that processes take, what they share counted once (proc_pid_smaps_rollup(5)); without files."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss_Anon:"):
+                    total += int(line.split()[1]) << 10
+    return total
+
+
 class Watch:
     """Rules for one command.
 
@@ -50,13 +63,23 @@ class Watch:
         silence: seconds in which something must be printed; any number where None.
         quota: None where the kernel has one.
         files: what it is on.
+        over_memory: whether the processes take more memory than they may; None where the kernel sees to it.
     """
 
-    def __init__(self, *, deadline: float, silence: float | None, quota: Quota | None, files: Path) -> None:
+    def __init__(
+        self,
+        *,
+        deadline: float,
+        silence: float | None,
+        quota: Quota | None,
+        files: Path,
+        over_memory: Callable[[], bool] | None,
+    ) -> None:
         self.deadline = deadline
         self._silence = silence
         self._quota = quota
         self._files = files
+        self._over_memory = over_memory
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def next_look(self, output: BoundedOutput) -> float:
@@ -64,7 +87,7 @@ class Watch:
         times = [self.deadline]
         if self._silence is not None:
             times.append(output.touched + self._silence)
-        if self._quota:
+        if self._quota or self._over_memory:
             times.append(self._look_at)
         return min(times)
 
@@ -75,8 +98,10 @@ class Watch:
             return StopCause.TIMEOUT
         if self._silence is not None and now >= output.touched + self._silence:
             return StopCause.NO_OUTPUT
-        if self._quota and now >= self._look_at:
-            if self._quota.is_exceeded(self._files):
+        if now >= self._look_at:
+            if self._over_memory and self._over_memory():
+                return StopCause.OUT_OF_MEMORY
+            if self._quota and self._quota.is_exceeded(self._files):
                 return StopCause.DISK_FULL
             took = time.monotonic() - now
             self._look_at = now + max(LOOK_SECONDS, SHARE * took)

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from agent_env.sandbox.base import Limits
-from agent_env.sandbox.cgroup import group_folders, make_group, oom_file_of, read_memory_kills, remove_group_folder
+from agent_env.sandbox import bubblewrap
+from agent_env.sandbox.base import Limits, SandboxSpec, StopCause
+from agent_env.sandbox.cgroup import (
+    Hierarchy,
+    group_folders,
+    make_group,
+    oom_file_of,
+    read_memory_kills,
+    remove_group_folder,
+    version_2,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +60,70 @@ def test_a_group_that_is_gone_may_be_removed_again(tmp_path: Path) -> None:
 
 def test_no_file_for_a_process_that_is_not_there() -> None:
     assert oom_file_of(999_999_999) is None
+
+
+def lay(folder: Path, *, offered: str = "cpuset cpu io memory pids", given: str = "memory pids") -> None:
+    """A folder that looks like a group of version 2; no kernel stands behind it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (("controllers", offered), ("subtree_control", given), ("procs", "")):
+        (folder / f"cgroup.{name}").write_text(content)
+
+
+def test_version_2_hands_out_what_is_missing_below_the_topmost_group(tmp_path: Path) -> None:
+    lay(tmp_path)
+    lay(tmp_path / "user.slice")
+    lay(tmp_path / "repodojo", given="")
+    found = version_2(tmp_path, "/user.slice/session-1.scope")
+    assert found is not None
+    assert found.folders == dict.fromkeys(("cpu", "memory", "pids"), tmp_path / "repodojo")
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu"
+    assert (tmp_path / "repodojo" / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+    assert (found.oom_file, found.join_file) == ("memory.events", "cgroup.procs")
+
+
+def test_version_2_goes_down_to_a_group_that_is_ours(tmp_path: Path) -> None:
+    lay(tmp_path, offered="cpu io")
+    lay(tmp_path / "user.slice" / "repodojo", given="")
+    lay(tmp_path / "user.slice")
+    found = version_2(tmp_path, "/user.slice/app.scope")
+    assert found is not None
+    assert found.folders["memory"] == tmp_path / "user.slice" / "repodojo"
+    assert not (tmp_path / "repodojo").exists()
+
+
+def test_version_2_without_the_controllers_is_none(tmp_path: Path) -> None:
+    lay(tmp_path, offered="cpu io")
+    assert version_2(tmp_path, "/") is None
+    assert version_2(tmp_path / "not-there", "/") is None
+
+
+def test_settings_of_both_versions() -> None:
+    folders = {name: Path("/x") for name in ("memory", "pids", "cpu")}
+    limits = Limits(memory_bytes=7, processes=8, cpus=0.5)
+    one, two = Hierarchy(1, folders).settings(limits), Hierarchy(2, folders).settings(limits)
+    assert one["memory"] == {"memory.limit_in_bytes": "7", "memory.memsw.limit_in_bytes": "7"}
+    assert one["cpu"] == {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"}
+    assert two == {
+        "memory": {"memory.max": "7", "memory.swap.max": "0"},
+        "pids": {"pids.max": "8"},
+        "cpu": {"cpu.max": "50000 100000"},
+    }
+
+
+def test_more_processors_than_there_are_is_no_limit() -> None:
+    folders = {name: Path("/x") for name in ("memory", "pids", "cpu")}
+    assert "cpu" not in Hierarchy(2, folders).settings(Limits(cpus=10_000))
+
+
+def test_a_memory_limit_is_looked_at_where_no_group_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap, "make_group", lambda name, limits: None)
+    spec = SandboxSpec(layers=(tmp_path,), limits=Limits(memory_bytes=64 << 20))
+    box = bubblewrap.BubblewrapBackend().create(spec)
+    try:
+        grow = "(v=$(head -c 12000000 /dev/zero | tr '\\0' x); sleep 30) & "
+        assert box.run(f"{grow * 6} wait", timeout=25).stopped is StopCause.OUT_OF_MEMORY
+        assert box.run("echo ok", timeout=5).output.endswith("ok\n")
+    finally:
+        box.close()

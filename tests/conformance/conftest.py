@@ -12,7 +12,7 @@ from agent_env.errors import BackendUnavailableError
 from agent_env.interpreter import Interpreter, find_interpreter
 from agent_env.sandbox.base import Limits, Sandbox, SandboxBackend, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
-from agent_env.sandbox.cgroup import make_group
+from agent_env.sandbox.cgroup import controls_cpu, make_group
 from agent_env.sandbox.docker import DockerBackend
 from agent_env.sandbox.docker_client import docker_client
 from tests.conformance.commands import MakeSandbox
@@ -78,6 +78,12 @@ def fresh(make: MakeSandbox) -> Iterator[Sandbox]:
     sandbox = make()
     yield sandbox
     sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def limits_cpu(backend: SandboxBackend) -> bool:
+    """Whether processor time is limited on this machine."""
+    return backend.name == "docker" or controls_cpu()
 
 
 @pytest.fixture(scope="session")

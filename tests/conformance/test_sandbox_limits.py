@@ -75,6 +75,18 @@ def test_what_the_host_writes_is_limited_too(emptied: Sandbox) -> None:
         emptied.write("/tmp/big", bytes(DISK * 4))
 
 
+def test_processor_time_is_limited(make: MakeSandbox, limits_cpu: bool) -> None:
+    if not limits_cpu:
+        pytest.skip("processor time cannot be limited here")
+    box = make(limits=Limits(cpus=0.2))
+    try:
+        burn = "timeout 1 sh -c 'while :; do :; done' & timeout 1 sh -c 'while :; do :; done'; wait"
+        used = text(box, f"TIMEFORMAT='%U %S'; time {{ {burn}; }}").splitlines()[-1].split()
+        assert sum(map(float, used)) < 0.5  # a tenth of two seconds, where two processors would give all of them
+    finally:
+        box.close()
+
+
 def test_silence_ends_a_command_and_keeps_the_shell(box: Sandbox) -> None:
     text(box, "kept=yes")
     done = box.run("echo early; sleep 30", timeout=20, silence=0.4)
