@@ -172,10 +172,13 @@ class Episode:
         with self._one_at_a_time():
             sandbox = self._require_running()
             with self._ends_on_error():
+                played = self.steps
                 try:
                     observation, outcome = self._play(sandbox, said, read)
                 except (InfraError, OSError) as error:
                     observation, outcome = "[the sandbox failed]", self._blame(error)
+                    if self.recorder and self.steps == played:
+                        self.recorder.add_turn(said, [], [Observation(observation)])
                 self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
                     self._end(outcome)
@@ -256,6 +259,8 @@ class Episode:
         """Stop the agent's sandbox, then grade what it changed elsewhere."""
         self._last_stop = None  # what fails from here on is not the policy's doing
         sandbox.stop()
+        if self.recorder:
+            self.recorder.submit(_diff(sandbox))
         grade = self._bench.grade(self.task, sandbox.changes())
         expected = len(self.task.fail_to_pass) + len(self.task.pass_to_pass)
         return Scored(float(grade.reward), grade.reason, passed_share=grade.passed / expected)
@@ -317,6 +322,13 @@ def _join(calls: list[ToolCall], observations: list[Observation]) -> str:
         f"[{number} {call.name[:80]}]\n{observation.text}"
         for number, (call, observation) in enumerate(zip(calls, observations, strict=True), 1)
     )
+
+
+def _diff(sandbox: Sandbox) -> str:
+    try:
+        return sandbox.diff()
+    except BadInputError as error:  # files that no diff can hold; the grading has its own words for them
+        return f"[no diff can be made: {error}]"
 
 
 def _check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:

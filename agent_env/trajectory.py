@@ -1,11 +1,14 @@
 """Trajectories on disk: ATIF v1.8 JSON, one file an episode, whole after every step.
 
-Each write goes beside the file and is renamed over it, so a killed process leaves the last whole state. An agent's
-``message`` is its text as written, calls included: what cannot be parsed would otherwise be lost. Token ids and log
-probabilities are the sampler's, given by whoever sampled.
+Each write goes beside the file and is renamed over it, so a killed process leaves the last whole state (and at most a
+``.part`` beside it). Only the end of an episode is forced to the disk: what a crash of the whole machine may take is
+episodes that were still running, which are of no use then; to force every step would cost more than the step itself.
+An agent's ``message`` is its text as written, calls included: what cannot be parsed would otherwise be lost. Token ids
+and log probabilities are the sampler's, given by whoever sampled.
 """
 
 import json
+import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,8 +101,8 @@ class FinalMetrics(Record):
 
 
 class Trajectory(Record):
-    """One episode. Ours keep ``task_id``, and once it has ended ``outcome``, ``reward``, ``masked`` and ``detail``, in
-    ``extra``."""
+    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``submission`` (the diff that was graded) once there
+    is one, and at the end ``outcome``, ``reward``, ``masked`` and ``detail``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -111,6 +114,10 @@ class Trajectory(Record):
     continued_trajectory_ref: str | None = None
     subagent_trajectories: list[dict[str, Any]] | None = None
     extra: dict[str, Any] | None = None
+
+
+MAX_SUBMISSION_CHARS = 1_000_000
+"""A longer diff is left out of the file."""
 
 
 class TrajectoryRecorder:
@@ -125,10 +132,15 @@ class TrajectoryRecorder:
         )
         self.path = folder / f"{task_id}-{self._shown.trajectory_id}.json"
 
+    @property
+    def trajectory(self) -> Trajectory:
+        """What has been recorded so far."""
+        return self._shown
+
     def start(self, prompt: str, rules: dict[str, Any] | None = None) -> None:
         """Record the prompt, and the rules of the episode, which a replay needs."""
         if rules is not None:
-            self._put({"extra": {**(self._shown.extra or {}), "rules": rules}})
+            self._put_extra({"rules": rules})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
     def add_turn(self, action: str, calls: list[ToolCall], observations: list[Observation]) -> None:
@@ -164,21 +176,29 @@ class TrajectoryRecorder:
         if last.source != "agent":
             raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
         self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
-        if self._shown.final_metrics:
+        ended = self._shown.final_metrics is not None
+        if ended:
             self._put({"final_metrics": _sum_metrics(self._shown.steps)})
-        self._write()
+        self._write(last=ended)
+
+    def submit(self, diff: str) -> None:
+        """Record what goes to the grading; written with the next state."""
+        if len(diff) <= MAX_SUBMISSION_CHARS:
+            self._put_extra({"submission": diff})
 
     def finish(self, outcome: Outcome) -> None:
         """Record how the episode ended."""
+        if not self._shown.steps:  # it did not even start, and a trajectory has at least one step
+            self._put({"steps": [Step(step_id=1, timestamp=_now(), source="system", message=outcome.detail)]})
         ended = {
             "outcome": outcome.name,
             "reward": outcome.reward,
             "masked": outcome.masked,
             "detail": outcome.detail,
         }
-        extra = {**(self._shown.extra or {}), **ended}
-        self._put({"extra": extra, "final_metrics": _sum_metrics(self._shown.steps)})
-        self._write()
+        self._put_extra(ended)
+        self._put({"final_metrics": _sum_metrics(self._shown.steps)})
+        self._write(last=True)
 
     def _add(self, step: Step) -> None:
         self._put({"steps": [*self._shown.steps, step]})
@@ -187,12 +207,20 @@ class TrajectoryRecorder:
     def _put(self, fields: dict[str, Any]) -> None:
         self._shown = self._shown.model_copy(update=fields)
 
-    def _write(self) -> None:
+    def _put_extra(self, fields: dict[str, Any]) -> None:
+        self._put({"extra": {**(self._shown.extra or {}), **fields}})
+
+    def _write(self, *, last: bool = False) -> None:
         beside = self.path.with_suffix(".part")
+        # By json, not pydantic, and in ASCII: an argument may hold half a surrogate pair, which UTF-8 cannot.
+        text = json.dumps(self._shown.model_dump(exclude_none=True)) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # By json, not pydantic, and in ASCII: an argument may hold half a surrogate pair, which UTF-8 cannot.
-            beside.write_text(json.dumps(self._shown.model_dump(exclude_none=True)) + "\n", encoding="ascii")
+            with beside.open("w", encoding="ascii") as file:
+                file.write(text)
+                if last:
+                    file.flush()
+                    os.fsync(file.fileno())
             beside.replace(self.path)
         except OSError as error:
             raise InfraError(f"the trajectory {self.path} cannot be written: {error}") from error
@@ -210,6 +238,18 @@ def read_trajectory(path: Path) -> Trajectory:
         raise BadInputError(f"there is no trajectory at {path}") from None
     except (ValueError, OSError) as error:
         raise BadInputError(f"{path} is not a trajectory in ATIF v1.8: {error}") from error
+
+
+def read_own(path: Path) -> Trajectory:
+    """Read a trajectory file of ours.
+
+    Raises:
+        BadInputError: as for ``read_trajectory``, or it names no task.
+    """
+    found = read_trajectory(path)
+    if not isinstance((found.extra or {}).get("task_id"), str):
+        raise BadInputError(f"{path} names no task: expected a trajectory of RepoDojo, with extra.task_id")
+    return found
 
 
 def _sum_metrics(steps: list[Step]) -> FinalMetrics:

@@ -13,6 +13,7 @@ from repodojo.commands.demo import demo
 from repodojo.commands.doctor import doctor
 from repodojo.commands.play import play
 from repodojo.commands.pool import pool
+from repodojo.commands.replay import convert, replay
 from repodojo.commands.rollout import rollout
 from repodojo.commands.serve import serve
 from repodojo.commands.train import train
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(pool, name="pool")
-for command in (doctor, build, play, rollout, serve, train, demo):
+for command in (doctor, build, play, rollout, replay, convert, serve, train, demo):
     app.command()(command)
 app.command("base-image")(base_image)
 

@@ -1,12 +1,14 @@
 """The tools against a real sandbox: what they do, and what they say to every kind of bad call."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from agent_env.sandbox.base import Sandbox, SandboxSpec, StopCause
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
@@ -15,7 +17,6 @@ from agent_env.tools.arguments import MAX_TEXT_CHARS
 from agent_env.tools.bash import SUBMIT_LINE
 from agent_env.tools.edit_history import MAX_BYTES, EditHistory
 from agent_env.tools.observation import clip
-from agent_env.tools.tool import anthropic_schema
 
 TOOLS = Toolbox(command_timeout=10, chars=2000)
 
@@ -419,16 +420,65 @@ class TestSubmitByOutput:
             assert not TOOLS.execute(sandbox, ToolCall("bash", {"command": command, "timeout": 0.3})).submitted
 
 
-def test_schemas_are_plain_json_schema() -> None:
-    for declared in TOOLS.schemas():
-        function = declared["function"]
-        parameters = function["parameters"]
-        assert function["description"]
-        assert set(parameters) == {"type", "properties", "required", "additionalProperties"}
-        assert set(parameters["required"]) <= set(parameters["properties"])
-        assert all({"type", "description"} <= set(about) for about in parameters["properties"].values())
-        assert not {"$ref", "anyOf", "title"} & set(json.dumps(declared).split('"'))
-    assert anthropic_schema(TOOLS.tools["bash"])["input_schema"]["required"] == ["command"]
+class TestSchemas:
+    def test_they_are_plain(self) -> None:
+        for declared in TOOLS.schemas():
+            assert not {"$ref", "$defs", "anyOf", "oneOf", "allOf", "title", "default"} & set(
+                json.dumps(declared).split('"')
+            )
+            properties = declared["function"]["parameters"]["properties"]
+            assert all({"type", "description"} <= set(about) for about in properties.values())
+
+    def test_openai(self) -> None:
+        """As the API reference has it: a function tool with a name of the allowed letters and a JSON schema object."""
+        for declared in TOOLS.schemas("openai"):
+            assert set(declared) == {"type", "function"}
+            assert declared["type"] == "function"
+            function = declared["function"]
+            assert set(function) == {"name", "description", "parameters"}
+            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", function["name"])
+            assert 0 < len(function["description"]) <= 1024
+            check_object_schema(function["parameters"])
+
+    def test_anthropic(self) -> None:
+        """As the API reference has it: name, description and ``input_schema``, whose type is object."""
+        for declared in TOOLS.schemas("anthropic"):
+            assert set(declared) == {"name", "description", "input_schema"}
+            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", declared["name"])
+            check_object_schema(declared["input_schema"])
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "valid"),
+        [
+            ("bash", {"command": "ls"}, True),
+            ("bash", {"command": "ls", "timeout": 1.5}, True),
+            ("bash", {"command": "ls", "timeout": -1}, False),
+            ("bash", {"command": 7}, False),
+            ("bash", {}, False),
+            ("bash", {"command": "ls", "shell": "sh"}, False),
+            ("edit", {"command": "view", "path": "a", "view_range": [1, 2]}, True),
+            ("edit", {"command": "undo_edit", "path": "a"}, True),
+            ("edit", {"command": "delete", "path": "a"}, False),
+            ("edit", {"command": "view", "path": "a", "view_range": ["x"]}, False),
+            ("search", {"pattern": "x", "glob": "*.py", "path": "a"}, True),
+            ("submit", {}, True),
+            ("submit", {"answer": 42}, False),
+        ],
+    )
+    def test_they_agree_with_the_check(
+        self, sandbox: Sandbox, name: str, arguments: dict[str, Any], valid: bool
+    ) -> None:
+        (schema,) = [one["input_schema"] for one in TOOLS.schemas("anthropic") if one["name"] == name]
+        assert Draft202012Validator(schema).is_valid(arguments) == valid
+        said = run(sandbox, name, **arguments)
+        assert ("Expected: " in said) == (not valid)
+
+
+def check_object_schema(schema: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(schema)
+    assert schema["type"] == "object"
+    assert set(schema) == {"type", "properties", "required", "additionalProperties"}
+    assert set(schema["required"]) <= set(schema["properties"])
 
 
 def test_clip_says_how_much_is_missing() -> None:

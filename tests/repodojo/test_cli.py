@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from agent_env.env import SWEEnv
+from agent_env.store import EnvironmentStore
+from agent_env.tools import ToolCall, format_call
 from repodojo.cli import main
 from tasks.pool import Pool
 
@@ -153,3 +156,57 @@ def test_the_example_repo_list_and_configuration_are_valid() -> None:
     examples = Path(__file__).parents[2] / "examples"
     assert [request.name for request in load_repo_list(examples / "repos.toml")] == ["toolz", "boltons"]
     assert load_config(examples / "grpo.toml").grpo.steps == 10
+
+
+class TestTrajectories:
+    @pytest.fixture
+    def recorded(self, bare_pool: Pool, store: EnvironmentStore, tmp_path: Path) -> Path:
+        with SWEEnv(pool=bare_pool, store=store, trajectories=tmp_path) as env:
+            env.reset(options={"task_id": "tiny-total"})
+            env.step(format_call(ToolCall("bash", {"command": "echo $RANDOM-$(ls) > n; ls"})))
+            env.step(format_call(ToolCall("bash", {"command": "cat n"})))
+        (path,) = tmp_path.glob("*.json")
+        return path
+
+    def test_replay_shows_the_first_difference(
+        self, capsys: pytest.CaptureFixture[str], bare_pool: Pool, recorded: Path
+    ) -> None:
+        code, result, _ = run(capsys, "replay", str(recorded), "--pool", str(bare_pool.path))
+        assert (code, result["same"], result["difference"]["step"]) == (1, False, 3)
+        assert result["diff"].startswith("--- recorded\n+++ replayed")
+        assert main(["replay", str(recorded), "--pool", str(bare_pool.path)]) == 1
+        assert "different at step 3, call 1 (observation)" in capsys.readouterr().out
+
+    def test_replay_of_the_same(self, capsys: pytest.CaptureFixture[str], bare_pool: Pool, recorded: Path) -> None:
+        shown = json.loads(recorded.read_text())
+        shown["steps"].pop()
+        recorded.write_text(json.dumps(shown))
+        code, result, _ = run(capsys, "replay", str(recorded), "--pool", str(bare_pool.path))
+        assert (code, result["same"], result["difference"], result["steps"]) == (0, True, None, 1)
+
+    @pytest.mark.parametrize("content", ["", "{}", '{"agent": {"name": "a", "version": "1"}, "steps": []}', None])
+    def test_replay_of_what_is_none(
+        self, capsys: pytest.CaptureFixture[str], bare_pool: Pool, tmp_path: Path, content: str | None
+    ) -> None:
+        path = tmp_path / "x.json"
+        if content is not None:
+            path.write_text(content)
+        code, result, _ = run(capsys, "replay", str(path), "--pool", str(bare_pool.path))
+        assert code == 2
+        assert str(path) in result["error"]
+
+    @pytest.mark.parametrize(("name", "suffix"), [("swe-agent", ".traj"), ("mini-swe-agent", ".traj.json")])
+    def test_convert(self, capsys: pytest.CaptureFixture[str], recorded: Path, name: str, suffix: str) -> None:
+        code, result, _ = run(capsys, "convert", str(recorded), "--to", name)
+        assert code == 0
+        assert result["written"] == str(recorded.with_suffix(suffix))
+        assert json.loads(recorded.with_suffix(suffix).read_text())["info"]["repodojo"]["task_id"] == "tiny-total"
+
+    def test_convert_what_cannot_be(self, capsys: pytest.CaptureFixture[str], recorded: Path, tmp_path: Path) -> None:
+        before = recorded.read_text()
+        code, result, _ = run(capsys, "convert", str(recorded), "--to", "csv")
+        assert (code, "expected one of swe-agent, mini-swe-agent" in result["error"]) == (2, True)
+        code, result, _ = run(capsys, "convert", str(recorded), "--to", "swe-agent", "--out", str(recorded))
+        assert (code, "name another file" in result["error"]) == (2, True)
+        assert recorded.read_text() == before
+        assert run(capsys, "convert", str(recorded), "--to", "swe-agent", "--out", str(tmp_path / "no" / "x"))[0] == 1
