@@ -28,8 +28,9 @@ from agent_env.tools.observation import DEFAULT_CHARS, Observation
 from agent_env.tools.toolbox import Toolbox
 from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
-from tasks.errors import BadInputError, InfraError
+from tasks.errors import BadInputError, InfraError, PatchError
 from tasks.task import Task
+from tasks.tree import Edits
 
 __all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "Rules", "Scored", "Turn"]
 
@@ -259,11 +260,18 @@ class Episode:
         """Stop the agent's sandbox, then grade what it changed elsewhere."""
         self._last_stop = None  # what fails from here on is not the policy's doing
         sandbox.stop()
+        changes = sandbox.changes()
         if self.recorder:
-            self.recorder.submit(_diff(sandbox))
-        grade = self._bench.grade(self.task, sandbox.changes())
+            self.recorder.submit(self._submission(changes))
+        grade = self._bench.grade(self.task, changes)
         expected = len(self.task.fail_to_pass) + len(self.task.pass_to_pass)
         return Scored(float(grade.reward), grade.reason, passed_share=grade.passed / expected)
+
+    def _submission(self, changes: Edits) -> str:
+        try:
+            return self._bench.submission(self.task, changes)
+        except PatchError as error:  # the grading has its own words for such files
+            return f"[no diff can be made: {error}]"
 
     def _blame(self, error: BaseException) -> Outcome:
         """Whose fault it is that the sandbox failed."""
@@ -322,13 +330,6 @@ def _join(calls: list[ToolCall], observations: list[Observation]) -> str:
         f"[{number} {call.name[:80]}]\n{observation.text}"
         for number, (call, observation) in enumerate(zip(calls, observations, strict=True), 1)
     )
-
-
-def _diff(sandbox: Sandbox) -> str:
-    try:
-        return sandbox.diff()
-    except BadInputError as error:  # files that no diff can hold; the grading has its own words for them
-        return f"[no diff can be made: {error}]"
 
 
 def _check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:

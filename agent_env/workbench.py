@@ -7,12 +7,15 @@ import warnings
 from pathlib import Path
 
 from agent_env.grading import Grade, grade
+from agent_env.grading.states import start_edits
 from agent_env.layers import task_layer
 from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.store import Build, EnvironmentStore
+from blockers.crossing import crossing
+from tasks.patch import make_patch, reader
 from tasks.pool import Pool
 from tasks.task import Task
-from tasks.tree import Edits
+from tasks.tree import Edits, list_files
 
 
 class UnblockedWarning(UserWarning):
@@ -55,3 +58,14 @@ class Workbench:
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""
         return grade(task, changes, self.build(task), self.store.backend)
+
+    def submission(self, task: Task, changes: Edits) -> str:
+        """What of the changed files crosses to the grading, as a diff against the start state.
+
+        Raises:
+            PatchError: no diff can hold it.
+        """
+        build = self.build(task)
+        crossed = crossing(changes, existing=list_files(build.tree)).files
+        read = reader(build.tree, start_edits(task, build.tree))
+        return make_patch({path: read(path) for path in crossed}, crossed)

@@ -419,6 +419,23 @@ class TestEnd:
         assert isinstance(episode.outcome, InfraFailed)
         assert episode._sandbox is None
 
+    def test_what_the_policy_said_before_the_machine_failed_is_recorded(
+        self, bench: Workbench, task: Task, tmp_path: Path
+    ) -> None:
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+        play(Episode(task, broken_bench(bench, 1), recorder=recorder), [bash("true"), bash("echo last")])
+        *_, last = read_trajectory(recorder.path).steps
+        assert "echo last" in last.message
+        assert last.observation is not None
+        assert last.observation.results[0].content == "[the sandbox failed]"
+
+    def test_a_start_that_fails_is_recorded(self, bench: Workbench, task: Task, tmp_path: Path) -> None:
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+        with pytest.raises(SandboxError):
+            Episode(task, broken_bench(bench, None), recorder=recorder).start()
+        (step,) = read_trajectory(recorder.path).steps
+        assert (step.source, step.message) == ("system", "SandboxError: the disk is on fire")
+
     def test_a_trajectory_that_cannot_be_written_is_told(self, bench: Workbench, task: Task, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         recorder = TrajectoryRecorder(tmp_path / "file", Agent(name="a", version="1"), task_id=task.id)
@@ -467,11 +484,16 @@ class TestGraded:
             "git commit -qam x; git checkout -qb other; rm -rf tiny",
         ],
     )
-    def test_what_is_no_fix_earns_nothing(self, graded_pool: Pool, store: EnvironmentStore, cheat: str) -> None:
-        episode = Episode(graded_pool.task("tiny-total"), Workbench(graded_pool, store))
+    def test_what_is_no_fix_earns_nothing(
+        self, graded_pool: Pool, store: EnvironmentStore, tmp_path: Path, cheat: str
+    ) -> None:
+        task = graded_pool.task("tiny-total")
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+        episode = Episode(task, Workbench(graded_pool, store), recorder=recorder)
         outcome = play(episode, [bash(cheat) + SUBMIT])
         assert isinstance(outcome, Scored)
         assert outcome.reward == 0
+        assert "submission" in (read_trajectory(recorder.path).extra or {})
 
     def test_episodes_in_several_threads(self, graded_pool: Pool, store: EnvironmentStore) -> None:
         bench, task = Workbench(graded_pool, store), graded_pool.task("tiny-total")

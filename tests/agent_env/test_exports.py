@@ -1,6 +1,7 @@
 """Exports of trajectories, and the ATIF file itself, against what the formats ask."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,33 @@ def test_a_recording_without_an_end(tmp_path: Path, name: str) -> None:
     shown = EXPORTS[name][0](record(tmp_path, None).trajectory)
     assert not shown["info"]["exit_status"]
     assert shown["info"]["repodojo"] == {"task_id": "toolz-1"}
+
+
+VIEW = """
+import asyncio, sys
+from pathlib import Path
+from minisweagent.run.utilities.inspector import TrajectoryInspector
+
+async def view():
+    app = TrajectoryInspector([Path(sys.argv[1])])
+    async with app.run_test() as pilot:
+        for _ in app.steps:
+            await pilot.press("l")
+        print(len(app.steps), len(app.messages))
+
+asyncio.run(view())
+"""
+
+
+@pytest.mark.slow
+def test_the_inspector_of_mini_swe_agent_shows_our_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.traj.json"
+    path.write_text(json.dumps(to_mini_swe_agent(record(tmp_path).trajectory)))
+    settings = {**os.environ, "MSWEA_SILENT_STARTUP": "1", "MSWEA_GLOBAL_CONFIG_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", VIEW, str(path)], check=False, capture_output=True, text=True, timeout=60, env=settings
+    )
+    assert done.stdout == "4 9\n", done.stderr
 
 
 @pytest.mark.network
