@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peers.install import NAMES, Ground
+from peers.install import NAMES, PINS, Ground
 from peers.script import CALLS, LONGEST_PATCH, Script, make_script, start_tree
 from rich.console import Console
 from rich.table import Table
@@ -96,7 +96,7 @@ def peers(bench: Workbench, scripts: Sequence[Script], workers: int) -> Iterator
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-")))
         ground = stack.enter_context(Ground())
-        print(f"peers run on {ground.image}, each task's tree in an image on top of it")
+        print(f"peers: {', '.join(PINS.read_text().split())}, on {ground.image}, the tree of each task on top")
         episodes = []
         for number, script in enumerate(scripts):
             image = ground.tree_image(start_tree(bench, script.task))

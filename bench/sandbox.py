@@ -1,4 +1,4 @@
-"""What sandboxes cost, beside Docker by hand: python bench/sandbox.py [--rounds N]
+"""What sandboxes cost, beside Docker by hand and others' sandboxes: python bench/sandbox.py [--rounds N] [--peers]
 
 Prints the median (p50) in milliseconds of each step, and how many times faster than Docker by hand it is, all measured
 in this one run and taken in turns, so that a busy machine is busy for all. Docker is left out where none answers.
@@ -11,8 +11,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from peers.install import BY_HAND, NAMES, PINS, Ground
 from rich.console import Console
 from rich.table import Table
 
@@ -102,18 +104,39 @@ def measure(subjects: dict[str, tuple[int, Callable[[], Round]]]) -> dict[str, R
 
 def show(results: dict[str, Round]) -> None:
     """The table of medians and ratios."""
-    table = Table(
-        "step, p50 in ms", *results, *(f"{name} is faster by" for name in results if name != "docker by hand")
-    )
-    peer = results.get("docker by hand", {})
+    mine = [name for name in results if name not in NAMES]
+    table = Table("step, p50 in ms", *results, *(f"{name} is faster by" for name in mine))
+    peer = results.get(BY_HAND, {})
     for step in next(iter(results.values())):
         medians = {name: statistics.median(times[step]) for name, times in results.items() if step in times}
         row = [f"{medians[name]:.2f}" if name in medians else "" for name in results]
-        for name in results:
-            if name != "docker by hand":
-                row.append(f"{statistics.median(peer[step]) / medians[name]:.0f}x" if step in peer else "")
+        for name in mine:
+            row.append(f"{statistics.median(peer[step]) / medians[name]:.0f}x" if step in peer else "")
         table.add_row(step, *row)
     Console(width=140).print(table)
+    show_peers(results, [name for name in results if name in NAMES and name != BY_HAND])
+
+
+def show_peers(results: dict[str, Round], peers: Sequence[str]) -> None:
+    """The ratios to others' sandboxes, where they were measured."""
+    for peer in peers:
+        mine = [name for name in results if name not in NAMES]
+        table = Table(f"step, beside {peer}", *(f"{name} is faster by" for name in mine))
+        for step, times in results[peer].items():
+            theirs = statistics.median(times)
+            table.add_row(step, *(f"{theirs / statistics.median(results[name][step]):.0f}x" for name in mine))
+        Console(width=140).print(table)
+
+
+def peer_subjects(ground: Ground, tree: Path, rounds: int) -> dict[str, tuple[int, Callable[[], Round]]]:
+    """Others' sandboxes on the same tree; they have no reset, and a close is over when the container is gone."""
+    print(f"peers: {', '.join(PINS.read_text().split())}, on {ground.image}")
+
+    def measure_one(name: str) -> Callable[[], Round]:
+        job = {"image": ground.image, "arguments": ["-v", f"{tree}:/testbed", "-w", "/testbed"]}
+        return lambda: ground.drive(name, "life", job)
+
+    return {name: (rounds, measure_one(name)) for name in NAMES if name != BY_HAND}
 
 
 def make_tree(root: Path) -> Path:
@@ -128,9 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30, help="sandboxes of bubblewrap; Docker gets a fifth of it")
-    rounds = parser.parse_args(arguments).rounds
-    with tempfile.TemporaryDirectory(prefix="repodojo-bench-") as folder:
-        tree = make_tree(Path(folder))
+    parser.add_argument("--peers", action="store_true", help="SWE-ReX and mini-swe-agent too, installed in this run")
+    options = parser.parse_args(arguments)
+    rounds = options.rounds
+    with ExitStack() as stack:
+        tree = make_tree(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-"))))
         bubblewrap = BubblewrapBackend()
         subjects: dict[str, tuple[int, Callable[[], Round]]] = {"bubblewrap": (rounds, lambda: ours(bubblewrap, tree))}
         try:
@@ -141,8 +166,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             docker = DockerBackend()
             few = max(rounds // 5, 2)
             subjects["docker"] = (few, lambda: ours(docker, tree))
-            subjects["docker by hand"] = (few, lambda: by_hand(BASE_IMAGE, tree))
+            subjects[BY_HAND] = (few, lambda: by_hand(BASE_IMAGE, tree))
             print(f"Docker Engine {version}, image {BASE_IMAGE}; by hand: docker run, docker exec, docker rm -f")
+            if options.peers:
+                subjects |= peer_subjects(stack.enter_context(Ground()), tree, min(few, 3))
         before = os.getloadavg()[0]
         print(f"{os.cpu_count()} cores, load {before:.1f}; a tree of {FILES} files; {rounds} rounds of bubblewrap")
         show(measure(subjects))

@@ -1,8 +1,8 @@
-"""Drives one peer: ``python drive.py NAME episodes|rounds``, a job as JSON on standard input, times as JSON on the last
+"""Drives one peer: ``python drive.py NAME episodes|life``, a job as JSON on standard input, times as JSON on the last
 line of standard output. Runs in the peers' virtual environment.
 
 An episode: start, the agent's commands, grading in the same container (hidden tests copied in, pytest's report read),
-close. A round: start to the first result, single commands, close.
+close. A life: start to the first result, single commands, close, which is over when the container is gone.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from machines import MACHINES, Machine
 
 COMMANDS = 5
-"""Commands of each kind in a round."""
+"""Commands of each kind in a life."""
 
 
 def play(kind: type[Machine], episode: dict[str, Any], arguments: list[str]) -> tuple[float, bool, Machine]:
@@ -43,31 +43,26 @@ def episodes(kind: type[Machine], job: dict[str, Any]) -> dict[str, Any]:
     return {"wall": wall, "seconds": [seconds for seconds, *_ in done], "solved": sum(solved for _, solved, _ in done)}
 
 
-def rounds(kind: type[Machine], job: dict[str, Any]) -> dict[str, list[float]]:
-    """``job["rounds"]`` sandboxes one after the other: milliseconds of each step; the first is a warm-up."""
+def life(kind: type[Machine], job: dict[str, Any]) -> dict[str, list[float]]:
+    """One sandbox through its life: milliseconds of each step."""
     steps: dict[str, list[float]] = {}
 
     def clock(step: str, begun: float) -> None:
         steps.setdefault(step, []).append((time.perf_counter() - begun) * 1000)
 
-    for number in range(job["rounds"] + 1):
-        if number == 1:
-            steps.clear()
-        begun = time.perf_counter()
-        machine = kind(job["image"], job["arguments"])
-        machine.run("echo ready")
-        clock("start", begun)
-        for step, command in (("command, builtin", "echo x"), ("command, process", "/bin/true")):
-            for _ in range(COMMANDS):
-                begun = time.perf_counter()
-                machine.run(command)
-                clock(step, begun)
-        begun = time.perf_counter()
-        machine.close()
-        machine.wait_until_gone()
-        clock("close", begun)
-    # A reset is a new container.
-    steps["reset"] = [a + b for a, b in zip(steps["close"], steps["start"], strict=True)]
+    begun = time.perf_counter()
+    machine = kind(job["image"], job["arguments"])
+    machine.run("echo ready")
+    clock("start", begun)
+    for step, command in (("command, builtin", "echo x"), ("command, process", "/bin/true")):
+        for _ in range(COMMANDS):
+            begun = time.perf_counter()
+            machine.run(command)
+            clock(step, begun)
+    begun = time.perf_counter()
+    machine.close()
+    machine.wait_until_gone()
+    clock("close", begun)
     return steps
 
 
@@ -75,8 +70,10 @@ def main() -> None:
     """See the module."""
     logging.disable(logging.CRITICAL)
     name, what = sys.argv[1:]
-    work = {"episodes": episodes, "rounds": rounds}[what]
-    print("\n" + json.dumps(work(MACHINES[name], json.load(sys.stdin))))
+    work = {"episodes": episodes, "life": life}[what]
+    kind = MACHINES[name]
+    kind.load()
+    print("\n" + json.dumps(work(kind, json.load(sys.stdin))))
 
 
 if __name__ == "__main__":

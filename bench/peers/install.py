@@ -94,7 +94,7 @@ class Ground:
         """What ``drive.py`` says of a job; see there."""
         network = "none" if peer == BY_HAND else self._mark
         common = ["--label", self._mark, "--network", network]
-        given = json.dumps({**job, "arguments": common})
+        given = json.dumps({**job, "arguments": [*common, *job.get("arguments", ())]})
         done = subprocess.run(
             [peer_python(), DRIVER, peer, what], input=given, capture_output=True, text=True, check=False
         )

@@ -14,6 +14,10 @@ from typing import Protocol
 class Machine(Protocol):
     """One container's life."""
 
+    @staticmethod
+    def load() -> None:
+        """Import what it needs, so that this is not counted."""
+
     def __init__(self, image: str, arguments: Sequence[str]) -> None:
         """Start it; ``arguments`` are further ones for ``docker run``."""
 
@@ -32,6 +36,12 @@ class Machine(Protocol):
 
 class SweRex:
     """SWE-ReX's Docker deployment, with one bash session, as SWE-agent uses it."""
+
+    @staticmethod
+    def load() -> None:
+        """See ``Machine``."""
+        import swerex.deployment.docker
+        import swerex.runtime.remote  # noqa: F401
 
     def __init__(self, image: str, arguments: Sequence[str]) -> None:
         from swerex.deployment.docker import DockerDeployment
@@ -70,6 +80,11 @@ class SweRex:
 class MiniSweAgent:
     """mini-swe-agent's Docker environment."""
 
+    @staticmethod
+    def load() -> None:
+        """See ``Machine``."""
+        import minisweagent.environments.docker  # noqa: F401
+
     def __init__(self, image: str, arguments: Sequence[str]) -> None:
         from minisweagent.environments.docker import DockerEnvironment
 
@@ -98,6 +113,10 @@ class MiniSweAgent:
 
 class ByHand:
     """docker run, docker exec, docker cp, docker rm."""
+
+    @staticmethod
+    def load() -> None:
+        """Nothing to import."""
 
     def __init__(self, image: str, arguments: Sequence[str]) -> None:
         self._name = f"repodojo-bench-{uuid.uuid4().hex[:12]}"
