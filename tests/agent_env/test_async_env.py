@@ -1,6 +1,7 @@
 """The environment for asyncio: the same results, side by side, and nothing left behind by what is cancelled."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -63,7 +64,8 @@ async def wait_for(event: threading.Event) -> None:
 
 
 def residences() -> set[Path]:
-    return set(residence_base().iterdir())
+    """Those of this process: the folder is everybody's."""
+    return set(residence_base().glob(f"{os.getpid()}-*"))
 
 
 @in_loop
