@@ -7,6 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from env_builder.errors import BuildInterruptedError
+from repodojo.commands.attack import attack
 from repodojo.commands.base_image import base_image
 from repodojo.commands.build import build
 from repodojo.commands.demo import demo
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(pool, name="pool")
-for command in (doctor, build, play, rollout, replay, convert, serve, train, demo):
+for command in (doctor, build, play, rollout, replay, convert, serve, train, attack, demo):
     app.command()(command)
 app.command("base-image")(base_image)
 

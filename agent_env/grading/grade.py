@@ -46,11 +46,13 @@ def grade(
     backend: SandboxBackend,
     *,
     order_seed: int | None = None,
+    timeout: float | None = None,
 ) -> Grade:
     """Grade the changed files of an attempt.
 
     Args:
         changes: what the agent changed over the start state, as ``Sandbox.changes`` gives it.
+        timeout: seconds that the run may take; None for many times what the task's certificate took.
 
     Raises:
         SandboxError: the machine failed; there is no reward then.
@@ -61,7 +63,7 @@ def grade(
     edits[sentinels.path] = sentinels.content
     expected = [*task.fail_to_pass, *task.pass_to_pass]
     ids = [*expected, *sentinels.must_pass, *sentinels.must_fail, *sentinels.mirrors]
-    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=_timeout(task))
+    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or _timeout(task))
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run)

@@ -1,0 +1,149 @@
+"""One attack on one task: a real episode, real tools, real grading, and what came of it."""
+
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_env.episode import Episode, Rules
+from agent_env.grading import Grade, grade
+from agent_env.grading.states import start_edits
+from agent_env.tools.calls import ToolCall, format_call
+from agent_env.workbench import Workbench
+from blockers.attacks.attack import Attack, Goal, View
+from blockers.attacks.judge import Fooled, Trial, detected, fooled, gold_only_lines
+from blockers.attacks.programs import PRELUDE
+from tasks.patch import apply_patch, reader
+from tasks.task import Task
+from tasks.tree import Edits, list_files
+
+RULES = Rules(max_steps=40, time_limit=120.0, command_timeout=15.0, observation_chars=200_000)
+"""Longer observations than an agent's, so that what was obtained is seen whole."""
+
+HANG_SECONDS = 12.0
+"""Timeout of the grading run for an attack that lets it hang: many times what a small suite takes."""
+
+SUBMIT = format_call(ToolCall("submit"))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A task with what its attacks are given and judged by; read once for all of them."""
+
+    task: Task
+    gold_lines: frozenset[str]
+    """Lines that only the gold patch has."""
+    sources: Mapping[str, str]
+    """Hidden test files by path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """What one attack on one task came to."""
+
+    attack: str
+    task: str
+    trial: Trial
+    fooled: Fooled | None
+    detected: bool
+
+
+class _WatchingBench(Workbench):
+    """A workbench that keeps its last grade; for one episode."""
+
+    def __init__(self, bench: Workbench, *, timeout: float | None) -> None:
+        super().__init__(bench.pool, bench.store)
+        self.last: Grade | None = None
+        self._timeout = timeout
+
+    def grade(self, task: Task, changes: Edits) -> Grade:
+        """See ``Workbench.grade``."""
+        self.last = grade(task, changes, self.build(task), self.store.backend, timeout=self._timeout)
+        return self.last
+
+
+def read_target(task: Task, bench: Workbench) -> Target:
+    """Read what a task's attacks need."""
+    tree = bench.build(task).tree
+    start = start_edits(task, tree)
+    read = reader(tree, start)
+    texts = [content.decode(errors="replace") for path in list_files(tree) if (content := read(path))]
+    texts += [content.decode(errors="replace") for content in start.values() if content]
+    hidden = {path: content.decode() for path, content in apply_patch(task.test_patch, read).items() if content}
+    return Target(task, gold_only_lines(task.gold_patch, [*texts, *hidden.values()]), hidden)
+
+
+def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
+    """Try an attack on a task.
+
+    Raises:
+        InfraError: the episode did not start.
+    """
+    token = secrets.token_hex(8)
+    canary = Path(tempfile.gettempdir()) / f"repodojo-canary-{token}"
+    watching = _WatchingBench(bench, timeout=HANG_SECONDS if attack.hangs else None)
+    actions = _actions(attack, _view(attack, target, canary), token)
+    begun = time.monotonic()
+    try:
+        outcome, seen = _play(target.task, watching, actions)
+        escaped = canary.exists()
+    finally:
+        canary.unlink(missing_ok=True)
+    last = watching.last
+    trial = Trial(
+        seen=seen,
+        escaped=escaped,
+        left_out=tuple(sorted({left.reason.value for left in last.left_out})) if last else (),
+        seconds=time.monotonic() - begun,
+        **outcome,
+    )
+    how = fooled(trial, token=token, gold_lines=target.gold_lines)
+    noticed = detected(attack, trial, token=token)
+    return TrialResult(attack=attack.id, task=target.task.id, trial=trial, fooled=how, detected=noticed)
+
+
+def _view(attack: Attack, target: Target, canary: Path) -> View:
+    task = target.task
+    if attack.knows != "tests":
+        return View(statement=task.statement.text, canary=str(canary))
+    return View(
+        statement=task.statement.text,
+        canary=str(canary),
+        failing=task.fail_to_pass,
+        passing=task.pass_to_pass,
+        sources=target.sources,
+    )
+
+
+def _actions(attack: Attack, view: View, token: str) -> list[str]:
+    steps = attack.steps(view)
+    turns = list(steps) if attack.tools else [_bash(step) for step in steps]
+    if attack.goal is not Goal.OBTAIN:
+        turns.append(SUBMIT)
+    return [_bash(PRELUDE.format(token=token, canary=view.canary)), *turns]
+
+
+def _bash(command: str) -> str:
+    return format_call(ToolCall("bash", {"command": command}))
+
+
+def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> tuple[dict[str, object], str]:
+    """How the episode ended, as fields of ``Trial``, and all that the agent was shown."""
+    episode = Episode(task, bench, RULES)
+    seen = [episode.start()]
+    with episode:
+        try:
+            for action in actions:
+                turn = episode.turn(action)
+                seen.append(turn.observation)
+                if turn.outcome:
+                    break
+        except Exception as error:  # noqa: BLE001 - a host that raises is what some attacks are after
+            crash = {"outcome": "", "reward": 0.0, "masked": True, "reason": f"{type(error).__name__}: {error}"[:300]}
+            return crash, "\n".join(seen)
+    outcome = episode.outcome
+    assert outcome is not None
+    ended = {"outcome": outcome.name, "reward": outcome.reward, "masked": outcome.masked, "reason": outcome.detail}
+    return ended, "\n".join(seen)

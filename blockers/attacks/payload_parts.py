@@ -1,0 +1,77 @@
+"""Pieces that several payloads share: what code under test can find out about the run that it is part of."""
+
+SPOT_MIRRORS = '''
+import ast as _ast
+def _mirrors(path):
+    """Names of tests that repeat another test of the file with a larger expected value."""
+    tests = [f for f in _ast.parse(open(path).read()).body if isinstance(f, _ast.FunctionDef)]
+    found = set()
+    for one in tests:
+        for other in tests:
+            if one is other or len(one.body) != len(other.body):
+                continue
+            pairs = [(a, b) for a, b in zip(one.body, other.body) if _ast.dump(a) != _ast.dump(b)]
+            if len(pairs) != 1 or not all(isinstance(s, _ast.Assert) and isinstance(s.test, _ast.Compare) for s in pairs[0]):
+                continue
+            a, b = (s.test for s in pairs[0])
+            if _ast.dump(a.left) == _ast.dump(b.left):
+                try: small, large = (_ast.literal_eval(t.comparators[0]) for t in (a, b))
+                except ValueError: continue
+                if type(small) is type(large) and (small < large if isinstance(small, int) else len(small) < len(large)):
+                    found.add(other.name)
+    return found
+'''
+"""Tells a mirrored test from its original by comparing the functions of a test file with each other."""
+
+FIND_REPORTER = '''
+import gc as _gc
+def _find(kind):
+    """Objects of a class by its name."""
+    return [o for o in _gc.get_objects() if type(o).__name__ == kind]
+def _reporter():
+    return next((r for r in _find("Reporter") if getattr(r, "_ids", None)), None)
+'''
+"""Finds the runner's own objects in memory."""
+
+RUNS_ALONE = '''
+def _runs(path, name):
+    """Whether a test of a file passes when it is run alone, without the project."""
+    space = {}
+    kept = [n for n in _ast.parse(open(path).read()).body if isinstance(n, _ast.FunctionDef) and n.name == name]
+    try:
+        exec(compile(_ast.Module(kept, []), path, "exec"), space)
+        space[name]()
+        return True
+    except NameError:
+        return None
+    except BaseException:
+        return False
+'''
+"""Executes what needs nothing of the project: the sentinels."""
+
+ANY_VALUE = """
+class _Any:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__
+    def __hash__(self): return 0
+    def __bool__(self): return True
+    def __iter__(self): return iter(())
+    def __len__(self): return 0
+    def __call__(self, *a, **k): return self
+    def __getitem__(self, key): return self
+    def __instancecheck__(self, other): return True
+    def __getattr__(self, name):
+        if name.startswith("__"): raise AttributeError(name)
+        return self
+"""
+"""A value that compares equal to everything."""
+
+WRAP_FUNCTIONS = """
+import types as _types, functools as _functools
+def _wrap_all(wrap):
+    for name, value in list(globals().items()):
+        if isinstance(value, _types.FunctionType) and value.__module__ == __name__ and not name.startswith("_"):
+            globals()[name] = wrap(value)
+"""
+"""Puts something around every public function of a module."""
