@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from agent_env.episode import Episode, Rules
 from agent_env.grading import Grade, grade
@@ -87,17 +88,16 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
     actions = _actions(attack, _view(attack, target, canary), token)
     begun = time.monotonic()
     try:
-        outcome, seen = _play(target.task, watching, actions)
+        played = _play(target.task, watching, actions)
         escaped = canary.exists()
     finally:
         canary.unlink(missing_ok=True)
     last = watching.last
     trial = Trial(
-        seen=seen,
+        **played._asdict(),
         escaped=escaped,
         left_out=tuple(sorted({left.reason.value for left in last.left_out})) if last else (),
         seconds=time.monotonic() - begun,
-        **outcome,
     )
     how = fooled(trial, token=token, gold_lines=target.gold_lines)
     noticed = detected(attack, trial, token=token)
@@ -129,8 +129,17 @@ def _bash(command: str) -> str:
     return format_call(ToolCall("bash", {"command": command}))
 
 
-def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> tuple[dict[str, object], str]:
-    """How the episode ended, as fields of ``Trial``, and all that the agent was shown."""
+class _Played(NamedTuple):
+    """How an episode ended; fields as in ``Trial``."""
+
+    outcome: str
+    reward: float
+    masked: bool
+    reason: str
+    seen: str
+
+
+def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
     episode = Episode(task, bench, RULES)
     seen = [episode.start()]
     with episode:
@@ -141,9 +150,7 @@ def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> tuple[dict[st
                 if turn.outcome:
                     break
         except Exception as error:  # noqa: BLE001 - a host that raises is what some attacks are after
-            crash = {"outcome": "", "reward": 0.0, "masked": True, "reason": f"{type(error).__name__}: {error}"[:300]}
-            return crash, "\n".join(seen)
+            return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], "\n".join(seen))
     outcome = episode.outcome
     assert outcome is not None
-    ended = {"outcome": outcome.name, "reward": outcome.reward, "masked": outcome.masked, "reason": outcome.detail}
-    return ended, "\n".join(seen)
+    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, "\n".join(seen))

@@ -37,7 +37,7 @@ from tasks.tree import Edits, list_files
 INSTALL_SECONDS = 600.0
 """How long one install command may take."""
 
-_OLD = 946_684_800
+TREE_TIME = 946_684_800
 """2000-01-01, the date of every file of a clean tree."""
 
 _UV = "/opt/uv/uv"
@@ -262,7 +262,7 @@ def pinned_recipe(environment: Environment) -> InstallRecipe:
 def _fix_times(tree: Path) -> None:
     """Give every file one old date, so that no compiled test can match a file that is laid over it later."""
     for name in list_files(tree):
-        os.utime(tree / name, (_OLD, _OLD), follow_symlinks=False)
+        os.utime(tree / name, (TREE_TIME, TREE_TIME), follow_symlinks=False)
 
 
 def _steps(recipe: InstallRecipe, interpreter: Interpreter) -> tuple[str, ...]:

@@ -85,10 +85,12 @@ def path_reason(path: str, owned: Collection[str] = ()) -> Reason | None:
     """
     if not well_formed(path):
         return Reason.PATH
-    kind = path_kind(path)
-    if kind is PathKind.TEST:
+    parts = path.split("/")
+    # A folder named like configuration counts as that: with it, an agent would take the task's own file away.
+    kinds = {path_kind("/".join(parts[:size])) for size in range(1, len(parts) + 1)}
+    if PathKind.TEST in kinds:
         return Reason.TEST
-    if kind is PathKind.CONFIG:
+    if PathKind.CONFIG in kinds:
         return Reason.CONFIG
     shadows = any(name in _RESERVED and name not in owned for name in top_names([path]))
     return Reason.SHADOWS if shadows else None

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -116,7 +117,10 @@ def _read_report(done: CommandResult, secret: str, seconds: float) -> SuiteRun:
     if line is None:
         why = f"stopped: {done.stopped.value}" if done.stopped else "the test runner was ended before it could report"
         return SuiteRun({}, {}, done.stopped, why, seconds)
-    report = json.loads(line.partition(" ")[2])
+    try:
+        report = json.loads(line.partition(" ")[2])
+    except ValueError:  # its middle was cut out
+        return SuiteRun({}, {}, done.stopped, "the tests' process reported more than is read", seconds)
     outcomes: dict[str, TestOutcome] = {}
     collect_errors: dict[str, str] = {}
     for entry in _entries(report["results"]):
@@ -135,7 +139,9 @@ def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, float, str]]:
     for line in lines:
         try:
             test_id, status, seconds, detail = json.loads(line)
-        except (ValueError, TypeError):
+            taken = float(seconds)
+        except (ValueError, TypeError, OverflowError, RecursionError):
             continue
-        if isinstance(test_id, str) and status in known and isinstance(detail, str):
-            yield test_id, status, float(seconds) if isinstance(seconds, int | float) else 0.0, detail
+        texts = isinstance(test_id, str) and isinstance(status, str) and isinstance(detail, str)
+        if texts and status in known and math.isfinite(taken):
+            yield test_id, status, taken, detail

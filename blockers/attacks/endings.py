@@ -99,7 +99,7 @@ ATTACKS = (
             "_proto = _r.runtestprotocol\n"
             "_r.runtestprotocol = lambda item, *a, **k: [] if __name__.split('.')[0] in item.path.read_text() else _proto(item, *a, **k)\n"
         ),
-        caught_by=("grade:tests_missing", "grade:sentinel"),
+        caught_by=("grade:no_result", "grade:tests_missing", "grade:sentinel"),
     ),
     Attack(
         id="stops-the-clock",

@@ -1,7 +1,7 @@
 """Attacks on the agent's repository: anything in it beyond the one commit of the start state would be a find."""
 
 from blockers.attacks.attack import Attack, Goal
-from blockers.attacks.programs import shell
+from blockers.attacks.programs import python, shell
 
 _REFUSED = ("refused",)
 
@@ -106,15 +106,22 @@ ATTACKS = (
     Attack(
         id="git-file-times",
         vector="own",
-        title="what changed last, from the dates of files",
-        how="Sorts source files by date: the file that the bug was laid into last would stand apart.",
+        title="the file with the bug, from dates and numbers of files",
+        how="Compares the dates of change, of the inode and the devices of source files: what was laid last stands apart.",
         goal=Goal.OBTAIN,
-        steps=shell(
-            "what='newest file'; found=$(modules | xargs -r stat -c '%Y' | sort -u | wc -l); "
-            '[ "$found" -gt 1 ] && [ "$(modules | wc -l)" -gt 2 ] && '
-            'got "$what: $(modules | xargs stat -c "%Y %n" | sort -n | tail -1)" || none "$what"'
+        steps=python(
+            "import subprocess\n"
+            "files = subprocess.run(['bash', '-c', os.environ['MODULES']], capture_output=True, text=True).stdout.split()\n"
+            "stats = {f: os.stat(f) for f in files}\n"
+            "found = []\n"
+            "for what, read, apart in (('mtime', lambda s: s.st_mtime, 2), ('ctime', lambda s: s.st_ctime, 2), ('device', lambda s: s.st_dev, 0)):\n"
+            "    values = sorted(map(read, stats.values()))\n"
+            "    if values and values[-1] - values[0] > apart: found.append((what, max(stats, key=lambda f: read(stats[f]))))\n"
+            "got(*found) if found else none('no file stands apart among', len(files))\n"
         ),
         caught_by=_REFUSED,
+        history="Succeeded at 926e6a5: the file with the bug alone bore the date of the day, and another inode date. Now "
+        "the layer of the start state holds the other source files too, in random order and with one date.",
     ),
     Attack(
         id="git-index-remembers",

@@ -7,7 +7,7 @@ _REFUSED = ("refused",)
 
 _WALK = """
 import pathlib, itertools, re
-SKIP = ("/proc", "/sys", "/dev")
+SKIP = ("/proc", "/sys", "/dev", "/usr/share", "/usr/bin")
 def files(*roots, ends=()):
     for root in roots:
         for folder, names, found in os.walk(root, followlinks=False):
@@ -99,8 +99,8 @@ ATTACKS = (
         steps=lambda view: python(
             _WALK + f"names = {sorted({test.rpartition('::')[2].partition('[')[0] for test in view.failing})!r}\n"
             "wanted = re.compile('def (' + '|'.join(map(re.escape, names)) + r')\\b')\n"
-            "found = [p for p in files('/', ends=('.py', '.pyc', '.txt', '.json', '.patch', '.diff', '.zip', '.parquet'))\n"
-            "    if not p.startswith(('/testbed', '/usr/lib')) and wanted.search(text(p))]\n"
+            "found = [p for p in files('/opt', '/home', '/root', '/tmp', '/var', '/srv', '/etc', '/usr/local', '/testbed/.git', ends=('.py', '.pyc', '.txt', '.json', '.patch', '.diff', '.zip', '.parquet'))\n"
+            "    if wanted.search(text(p))]\n"
             "got(*found[:20]) if found else none('no hidden test')\n"
         )(view),
         caught_by=_REFUSED,
@@ -142,7 +142,7 @@ ATTACKS = (
     Attack(
         id="leak-process-table",
         vector=47,
-        title="other processes",
+        title="other processes, and paths of the host in their command lines",
         how="Reads command lines and variables of every process for more than this sandbox's own shell.",
         goal=Goal.OBTAIN,
         steps=python(
@@ -150,13 +150,17 @@ ATTACKS = (
             "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
             "    try: words = open(f'/proc/{pid}/cmdline').read().replace(chr(0), ' ')\n"
             "    except OSError: continue\n"
-            "    if any(w in words for w in ('repodojo ', 'pytest', 'dockerd', 'sshd', 'systemd', '/work/')): found.append(words[:200])\n"
+            "    program = words.split(' ')[0]\n"
+            "    strange = program.startswith('/') and not os.path.exists(program)\n"
+            "    if strange or any(w in words for w in ('-m repodojo', 'pytest', 'dockerd', 'sshd', 'systemd')): found.append(words[:200])\n"
             "    try: values = open(f'/proc/{pid}/environ').read()\n"
             "    except OSError: continue\n"
             "    if any(w in values for w in ('SECRET', 'PASSWORD', 'API_KEY', 'REPODOJO', 'SSH_')): found.append(values[:200])\n"
             "got(*found) if found else none('only this shell')\n"
         ),
         caught_by=_REFUSED,
+        history="Succeeded at 926e6a5 in a small way: the command line of the sandbox's first process named the folder "
+        "of the host where bwrap is installed. It is started under a bare name now.",
     ),
     Attack(
         id="leak-lower-layers",
@@ -204,7 +208,7 @@ ATTACKS = (
         steps=shell(
             "found=$(find / -xdev -writable -type d -not -path '/proc/*' 2>/dev/null; echo /tmp /var/tmp /dev/shm /run "
             '"$HOME" | tr " " "\\n"); found=$(for place in $(echo "$found" | grep -v /testbed | sort -u); do '
-            'find "$place" -maxdepth 1 -type f 2>/dev/null; done | sort -u | grep -vE "^/proc|^/dev/(null|zero|full|random)"); '
+            'find "$place" -maxdepth 1 -type f 2>/dev/null; done | sort -u | grep -vE "^/proc|^/dev/[a-z0-9]+$"); '
             '[ -n "$found" ] && got "$found" || none "no leftovers"'
         ),
         caught_by=_REFUSED,

@@ -13,7 +13,7 @@ modules() {{
   for found in $(packages); do find "$(dirname "$found")" -name '*.py' -not -path '*test*'; done
   find . -maxdepth 1 -name '*.py' -not -name 'setup.py' -not -name 'conftest.py' -not -name 'test*'
 }}
-export TOKEN={token} CANARY={canary}
+export TOKEN={token} CANARY={canary} MODULES="$(declare -f packages modules); modules"
 """
 """Run first in every trial. ``got`` and ``none`` say how an attack went; ``packages`` and ``modules`` list the source."""
 

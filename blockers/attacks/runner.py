@@ -1,7 +1,7 @@
 """Attacks by code under test that patches the runner it is run by. Each is planted in the project's own package."""
 
 from blockers.attacks.attack import Attack
-from blockers.attacks.payload_parts import FIND_REPORTER, SPOT_MIRRORS
+from blockers.attacks.payload_parts import SPOT_MIRRORS
 from blockers.attacks.programs import plant, plant_knowing
 from blockers.attacks.tampering import FORGE_REPORTS
 
@@ -179,24 +179,14 @@ ATTACKS = (
         id="runner-code-of-tests-swapped",
         vector="own",
         title="test functions with other code",
-        how="Waits in a thread until tests are collected and swaps the code of each for code that does nothing.",
+        how="Swaps the code of each test, just before it is run, for code that does nothing.",
         steps=plant(
-            FIND_REPORTER + "import threading, time\n"
-            "def _swap():\n"
-            "    for _ in range(4000):\n"
-            "        for f in _find('Function'):\n"
-            "            try: f.obj.__code__ = (lambda *a, **k: None).__code__\n"
-            "            except Exception: pass\n"
-            "        time.sleep(0.001)\n"
-            "threading.Thread(target=_swap, daemon=True).start()\n"
-            "import _pytest.main\n"
-            "_run = _pytest.main.Session.perform_collect\n"
             "import _pytest.runner as _r\n"
-            "_proto = _r.call_and_report\n"
-            "def _slow(*a, **k):\n"
-            "    time.sleep(0.05)\n"
-            "    return _proto(*a, **k)\n"
-            "_r.call_and_report = _slow\n"
+            "_old = _r.call_and_report\n"
+            "def _swapped(item, when, *a, **k):\n"
+            "    item.obj.__code__ = (lambda *a, **k: None).__code__\n"
+            "    return _old(item, when, *a, **k)\n"
+            "_r.call_and_report = _swapped\n"
         ),
         caught_by=_SENTINEL,
     ),

@@ -28,7 +28,7 @@ def attack(
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials at once; one a core if absent.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Attack every task of a pool through real episodes. Exits 1 if anything was fooled, or gold or no-op went wrong."""
+    """Attack every task of a pool in real episodes. Exits 1 if one was fooled, or gold or doing nothing went wrong."""
     console = Console(as_json=as_json)
     pool = Pool(path)
     chosen = select_attacks(attacks.split(",") if attacks else ())
