@@ -331,6 +331,10 @@ class LocalSandbox(ABC):
         output.add(RESTARTED)
         self.stop()
         remove_tree(self._files / "work")
+        for name in WRITABLE:
+            # A command may have closed these, then killed the shell; that the next start fails must not be its doing.
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # absent, or another user's
+                (self._files / name).chmod(0o755)
         self._start()
 
     def _is_gone(self) -> bool:

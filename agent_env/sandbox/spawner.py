@@ -121,14 +121,14 @@ def _become(request: Request, descriptors: list[int]) -> None:
         for number in range(3):
             os.dup2(descriptors[number], number)
         socket.send_fds(answer, [b"{}"], held)
-        os.execve(command[0], command, request["environment"])
+        os.execve(request["program"], command, request["environment"])
     except OSError as error:
         answer.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
 
 
 def _command(request: Request, info: int, block: int) -> list[str]:
-    """The command line. bubblewrap's arguments come by descriptor: a command line shows inside the sandbox, and they
-    name folders of the host.
+    """The command line. bubblewrap's arguments come by descriptor, and its name is bare: a command line shows inside
+    the sandbox, and they name folders of the host.
     """
     os.set_inheritable(info, True)
     os.set_inheritable(block, True)
@@ -136,7 +136,7 @@ def _command(request: Request, info: int, block: int) -> list[str]:
     if request["filter"]:
         arguments += ["--seccomp", str(_readable(bytes.fromhex(request["filter"])))]
     given = _readable("\0".join(arguments).encode(errors="surrogateescape") + b"\0")
-    return [request["program"], "--args", str(given), *request["command"]]
+    return ["bwrap", "--args", str(given), *request["command"]]
 
 
 def _readable(data: bytes) -> int:

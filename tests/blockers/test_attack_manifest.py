@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from blockers.attacks.attack import Attack, Goal, View
+from blockers.attacks.attack import View
 from blockers.attacks.manifest import ATTACKS, EXCUSED, VECTORS, select_attacks
 from blockers.path_rules import Reason
 from tasks.errors import BadInputError
@@ -18,8 +18,6 @@ VIEW = View(
     passing=("tests/test_a.py::test_two[1-'x']",),
     sources={"tests/test_a.py": "def test_one():\n    assert 'it''s' == \"x\\n\"\n"},
 )
-
-each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
 
 
 def test_ids_are_unique() -> None:
@@ -39,36 +37,35 @@ def test_there_are_enough() -> None:
     assert len(own) >= 10
 
 
-@each_attack
-def test_an_entry_says_what_it_does_and_what_must_see_it(attack: Attack) -> None:
-    assert attack.title
-    assert attack.how.endswith(".")
-    kinds = {detector.partition(":")[0] for detector in attack.caught_by}
-    assert kinds <= {"grade", "left_out", "outcome", "refused"}
-    assert kinds
-    for detector in attack.caught_by:
-        if detector.startswith("left_out:"):
-            assert Reason(detector.removeprefix("left_out:"))
-    assert attack.goal is Goal.OBTAIN or attack.caught_by != ("refused",) or attack.id.startswith("walls-")
-    if attack.needs:
-        assert attack.history
+def test_entries_say_what_they_do_and_what_must_see_it() -> None:
+    for attack in ATTACKS:
+        assert attack.title, attack.id
+        assert attack.how.endswith("."), attack.id
+        kinds = {detector.partition(":")[0] for detector in attack.caught_by}
+        assert kinds, attack.id
+        assert kinds <= {"grade", "left_out", "outcome", "refused"}, attack.id
+        for detector in attack.caught_by:
+            if detector.startswith("left_out:"):
+                assert Reason(detector.removeprefix("left_out:"))
+        assert attack.history or not attack.needs, attack.id
 
 
-@each_attack
-def test_its_programs_parse(attack: Attack) -> None:
-    for step in attack.steps(VIEW):
-        if not attack.tools:
-            checked = subprocess.run(["bash", "-n"], input=step, capture_output=True, text=True, check=False)
-            assert checked.returncode == 0, checked.stderr
-            assert not checked.stderr
-        for program in step.split("<<'END_OF_ATTACK'\n")[1:]:
-            ast.parse(program.partition("\nEND_OF_ATTACK")[0])
+def test_their_programs_parse() -> None:
+    scripts = "\n".join(step for attack in ATTACKS if not attack.tools for step in attack.steps(VIEW))
+    checked = subprocess.run(["bash", "-n"], input=scripts, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert not checked.stderr
+    programs = scripts.split("<<'END_OF_ATTACK'\n")[1:]
+    assert len(programs) > 80
+    for program in programs:
+        ast.parse(program.partition("\nEND_OF_ATTACK")[0])
 
 
-@each_attack
-def test_only_who_knows_the_tests_names_them(attack: Attack) -> None:
-    told = any("test_one" in step for step in attack.steps(VIEW))
-    assert told <= (attack.knows == "tests")
+def test_only_who_knows_the_tests_names_them() -> None:
+    told = {attack.id for attack in ATTACKS if any("test_one" in step for step in attack.steps(VIEW))}
+    knowing = {attack.id for attack in ATTACKS if attack.knows == "tests"}
+    assert told <= knowing
+    assert len(told) >= 5
 
 
 def test_attacks_are_chosen_by_the_beginnings_of_their_ids() -> None:
