@@ -11,10 +11,10 @@ from typing import NamedTuple
 from agent_env.episode import Episode, Rules
 from agent_env.grading import Grade, grade
 from agent_env.grading.states import start_edits
-from agent_env.tools.calls import ToolCall, format_call
+from agent_env.tools import ToolCall, format_call
 from agent_env.workbench import Workbench
 from blockers.attacks.attack import Attack, Goal, View
-from blockers.attacks.judge import Fooled, Trial, detected, fooled, gold_only_lines
+from blockers.attacks.judge import GOT, NONE, Fooled, Trial, detected, fooled, gold_only_lines
 from blockers.attacks.programs import PRELUDE
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
@@ -93,8 +93,16 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
     finally:
         canary.unlink(missing_ok=True)
     last = watching.last
+    seen = "\n".join(played.seen)
+    if attack.goal is Goal.OTHER_TOOLS:
+        refused = all("there is no tool" in observation for observation in played.seen[2:])
+        seen += f"\n{NONE if refused else GOT}:{token}"
     trial = Trial(
-        **played._asdict(),
+        outcome=played.outcome,
+        reward=played.reward,
+        masked=played.masked,
+        reason=played.reason,
+        seen=seen,
         escaped=escaped,
         left_out=tuple(sorted({left.reason.value for left in last.left_out})) if last else (),
         seconds=time.monotonic() - begun,
@@ -118,11 +126,12 @@ def _view(attack: Attack, target: Target, canary: Path) -> View:
 
 
 def _actions(attack: Attack, view: View, token: str) -> list[str]:
-    steps = attack.steps(view)
-    turns = list(steps) if attack.tools else [_bash(step) for step in steps]
-    if attack.goal is not Goal.OBTAIN:
-        turns.append(SUBMIT)
-    return [_bash(PRELUDE.format(token=token, canary=view.canary)), *turns]
+    turns = [_bash(PRELUDE.format(token=token, canary=view.canary))]
+    if attack.goal is Goal.OTHER_TOOLS:
+        turns += [format_call(ToolCall(name, {"input": view.statement})) for name in attack.steps(view)]
+    else:
+        turns += [_bash(step) for step in attack.steps(view)]
+    return turns if attack.goal in (Goal.OBTAIN, Goal.OTHER_TOOLS) else [*turns, SUBMIT]
 
 
 def _bash(command: str) -> str:
@@ -130,13 +139,13 @@ def _bash(command: str) -> str:
 
 
 class _Played(NamedTuple):
-    """How an episode ended; fields as in ``Trial``."""
+    """How an episode ended, fields as in ``Trial``, with the prompt and each turn's observation."""
 
     outcome: str
     reward: float
     masked: bool
     reason: str
-    seen: str
+    seen: list[str]
 
 
 def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
@@ -150,7 +159,7 @@ def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
                 if turn.outcome:
                     break
         except Exception as error:  # noqa: BLE001 - a host that raises is what some attacks are after
-            return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], "\n".join(seen))
+            return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], seen)
     outcome = episode.outcome
     assert outcome is not None
-    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, "\n".join(seen))
+    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, seen)

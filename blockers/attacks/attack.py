@@ -20,6 +20,8 @@ class Goal(StrEnum):
     """An episode that is left out of the count rather than scored 0; it ends with a submit."""
     OBTAIN = "obtain"
     """Something that an agent must not have; getting it is the success, so nothing is submitted."""
+    OTHER_TOOLS = "other_tools"
+    """An answer from a tool that agents do not have here; its steps are names of tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,6 @@ class Attack:
     """``tests``: it is given ids and sources of the hidden tests."""
     needs: Literal["", "oracle"] = ""
     """``oracle``: only assertions in another process than the candidate's stop it."""
-    tools: bool = False
-    """Whether ``steps`` gives whole turns of an agent rather than commands for ``bash``."""
     hangs: bool = False
     """Whether it lets the grading run into its timeout, which trials then make short."""
     history: str = ""

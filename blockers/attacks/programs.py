@@ -38,11 +38,6 @@ def shell(*commands: str) -> Steps:
     return lambda view: commands
 
 
-def turns(*actions: str) -> Steps:
-    """Turns of an agent as it writes them; the attack must say ``tools=True``."""
-    return lambda view: actions
-
-
 def python(program: str) -> Steps:
     """A Python program that runs in the agent's sandbox."""
     return lambda view: [f"python - <<'{_END}'\n{PYTHON_PRELUDE}{program}\n{_END}"]
