@@ -13,6 +13,9 @@ from pathlib import Path
 
 from agent_env.sandbox.base import VENV_DIR, Mount
 
+_SHARED_MEMORY = 256 << 20
+"""Bytes of /dev/shm, which counts as memory where groups can be made, and lies in no quota."""
+
 HOME_DIR = "/home/agent"
 USER_ID = 1000
 
@@ -67,7 +70,8 @@ def root_arguments(etc: Path) -> tuple[str, ...]:
     arguments += ["--ro-bind", str(etc), "/etc", "--proc", "/proc"]
     # The kernel lets the user that owns the machine write here without any capability: core_pattern runs as root.
     arguments += ["--ro-bind", "/proc/sys", "/proc/sys"]
-    return (*arguments, "--dev", "/dev")
+    shared = ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    return (*arguments, "--dev", "/dev", *shared, "--remount-ro", "/dev")
 
 
 def network_arguments() -> list[str]:

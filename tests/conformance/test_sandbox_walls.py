@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -132,7 +133,7 @@ def test_the_hosts_files_are_invisible(box: Sandbox, tmp_path_factory: pytest.Te
 
 
 def test_nothing_outside_the_writable_places_can_be_written(box: Sandbox) -> None:
-    for place in ("/usr/bin", "/etc", "/", "/opt", "/proc/sys/kernel", "/usr/local/lib"):
+    for place in ("/usr/bin", "/etc", "/", "/opt", "/dev", "/proc/sys/kernel", "/usr/local/lib"):
         assert box.run(f"touch {place}/x", timeout=5).exit_code != 0, place
 
 
@@ -184,6 +185,17 @@ def test_device_nodes_cannot_be_made(box: Sandbox) -> None:
 def test_no_disk_is_among_the_devices(box: Sandbox) -> None:
     assert text(box, "find /dev -type b") == ""
     assert box.run("ls /dev/mem /dev/kmsg /dev/kvm /dev/fuse", timeout=5).exit_code != 0
+
+
+def test_shared_memory_is_there_and_small(box: Sandbox, python: str) -> None:
+    text(box, f"{python} -c 'import multiprocessing as m; m.Lock()'; echo x > /dev/shm/x; rm /dev/shm/x")
+    assert box.run("head -c 700000000 /dev/zero > /dev/shm/big", timeout=20).exit_code != 0
+    text(box, "rm -f /dev/shm/big")
+
+
+def test_the_clock_is_the_hosts(box: Sandbox) -> None:
+    before = int(time.time())
+    assert before <= int(text(box, "date +%s")) <= time.time()
 
 
 def test_hostname_is_the_same_everywhere(box: Sandbox) -> None:

@@ -1,0 +1,260 @@
+"""The probe matrix: every way out that we could think of, one check each. Where the machine allows, a check first shows
+that the same probe succeeds outside, so that it cannot pass by being broken.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent_env.sandbox.base import Sandbox
+from tests.conformance.commands import text
+
+_PREAMBLE = """
+import os, socket
+def say(work):
+    try: print('OUT', work())
+    except OSError as error: print('NO', error.errno)
+    except Exception as error: print('NO', type(error).__name__)
+def tcp(address, family=socket.AF_INET):
+    s = socket.socket(family); s.settimeout(2); s.connect(address); return s.recv(4)
+def udp(address, family=socket.AF_INET):
+    s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(2); s.sendto(b'?', address); return s.recv(4)
+"""
+
+
+def outside(code: str) -> str:
+    """What the probe prints on the host."""
+    done = subprocess.run([sys.executable, "-I", "-c", _PREAMBLE + code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def inside(box: Sandbox, python: str, code: str) -> str:
+    """What the same prints in the sandbox."""
+    box.write("/tmp/probe.py", (_PREAMBLE + code).encode())
+    return text(box, f"{python} /tmp/probe.py")
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[dict[str, object]]:
+    """Servers of the host that answer ``open``: addresses by kind."""
+    with contextlib.ExitStack() as stack:
+        found: dict[str, object] = {}
+        name = f"repodojo-probe-{secrets.token_hex(4)}"
+        kinds: list[tuple[str, int, object]] = [
+            ("tcp", socket.AF_INET, ("127.0.0.1", 0)),
+            ("everywhere", socket.AF_INET, ("0.0.0.0", 0)),
+            ("abstract", socket.AF_UNIX, f"\0{name}"),
+            ("unix", socket.AF_UNIX, f"/dev/shm/{name}"),
+        ]
+        if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
+            kinds.append(("tcp6", socket.AF_INET6, ("::1", 0)))
+        for kind, family, address in kinds:
+            server = stack.enter_context(socket.socket(family))
+            try:
+                server.bind(address)  # type: ignore[arg-type]
+            except OSError:
+                if kind != "tcp6":
+                    raise
+                continue  # no loopback of IPv6 here
+            server.listen()
+            threading.Thread(target=_answer, args=(server,), daemon=True).start()
+            found[kind] = server.getsockname()
+        echo = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        echo.bind(("127.0.0.1", 0))
+        threading.Thread(target=_echo, args=(echo,), daemon=True).start()
+        found["udp"] = echo.getsockname()
+        stack.callback(lambda: Path(f"/dev/shm/{name}").unlink(missing_ok=True))
+        yield found
+
+
+def _answer(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            asking, _ = server.accept()
+            with asking:
+                asking.send(b"open")
+
+
+def _echo(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            _, asking = server.recvfrom(16)
+            server.sendto(b"open", asking)
+
+
+def both(box: Sandbox, python: str, code: str) -> tuple[str, str]:
+    """First words of the probe's answers outside and inside."""
+    return outside(code).split()[0], inside(box, python, code).split()[0]
+
+
+def test_tcp_to_the_hosts_loopback(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    assert both(box, python, f"say(lambda: tcp({answering['tcp']!r}))") == ("OUT", "NO")
+
+
+def test_tcp_to_an_address_of_the_host(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    listening = answering["everywhere"]
+    assert isinstance(listening, tuple)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))  # sends nothing, but chooses the address that leads outwards
+        except OSError:
+            pytest.skip("the host itself has no network")
+        address = (asking.getsockname()[0], listening[1])
+    assert both(box, python, f"say(lambda: tcp({address!r}))") == ("OUT", "NO")
+
+
+def test_tcp_by_ipv6(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    if "tcp6" not in answering:
+        pytest.skip("the host has no IPv6")
+    assert both(box, python, f"say(lambda: tcp({answering['tcp6']!r}, socket.AF_INET6))") == ("OUT", "NO")
+
+
+def test_udp_to_the_hosts_loopback(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    assert both(box, python, f"say(lambda: udp({answering['udp']!r}))") == ("OUT", "NO")
+
+
+def test_an_abstract_socket_of_the_host(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    name = answering["abstract"]
+    name = name.decode() if isinstance(name, bytes) else name
+    assert both(box, python, f"say(lambda: tcp({name!r}, socket.AF_UNIX))") == ("OUT", "NO")
+
+
+def test_a_unix_socket_of_the_host(box: Sandbox, python: str, answering: dict[str, object]) -> None:
+    assert both(box, python, f"say(lambda: tcp({answering['unix']!r}, socket.AF_UNIX))") == ("OUT", "NO")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.2.1", "10.0.0.1", "172.17.0.1", "224.0.0.1"],
+    ids=["metadata", "task-metadata", "other-metadata", "public", "private", "docker-bridge", "multicast"],
+)
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_no_route_leads_to(box: Sandbox, python: str, kind: str, address: str) -> None:
+    assert inside(box, python, f"say(lambda: {kind}(({address!r}, 80)))").split()[0] == "NO"
+
+
+@pytest.mark.parametrize("address", ["2001:db8::1", "fd00:ec2::254", "fe80::1", "ff02::1"])
+def test_no_route_of_ipv6_leads_to(box: Sandbox, python: str, address: str) -> None:
+    assert inside(box, python, f"say(lambda: udp(({address!r}, 80), socket.AF_INET6))").split()[0] == "NO"
+
+
+def test_there_is_no_route_at_all(box: Sandbox) -> None:
+    assert text(box, "tail -n +2 /proc/net/route") == ""
+    assert "default" not in text(box, "cat /proc/net/fib_trie 2>/dev/null | grep -o default || true")
+
+
+def test_no_name_is_resolved(box: Sandbox, python: str) -> None:
+    code = "say(lambda: socket.getaddrinfo('pypi.org', 443)); say(lambda: socket.gethostbyname('example.org'))"
+    assert inside(box, python, code).split()[::2] == ["NO", "NO"]
+
+
+def test_no_server_of_names_is_known(box: Sandbox) -> None:
+    assert text(box, "grep -h nameserver /etc/resolv.conf || true") == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.53", "127.0.0.11", "8.8.8.8"], ids=["resolved", "docker", "public"])
+def test_a_question_to_a_server_of_names_is_not_answered(box: Sandbox, python: str, address: str) -> None:
+    question = b"\x12\x34\x01\x00\x00\x01" + bytes(6) + b"\x07example\x03org\x00\x00\x01\x00\x01"
+    code = (
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)\n"
+        f"def ask(): s.sendto({question!r}, ({address!r}, 53)); return s.recv(99)\n"
+        "say(ask)"
+    )
+    assert inside(box, python, code).split()[0] == "NO"
+
+
+def test_icmp_does_not_leave(box: Sandbox, python: str) -> None:
+    code = (
+        "def ping():\n"
+        "    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(1)\n"
+        "    s.sendto(b'\\x08\\0\\0\\0\\0\\1\\0\\1', ('192.0.2.1', 0)); return s.recv(99)\n"
+        "say(ping)"
+    )
+    assert inside(box, python, code).split()[0] == "NO"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP",
+        "socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW",
+        "socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6",
+        "socket.AF_PACKET, socket.SOCK_RAW, 768",
+        "socket.AF_PACKET, socket.SOCK_DGRAM, 768",
+    ],
+    ids=["icmp", "ip", "icmp6", "packet", "packet-datagram"],
+)
+def test_a_raw_socket_is_refused(box: Sandbox, python: str, arguments: str) -> None:
+    code = f"say(lambda: socket.socket({arguments}) and 1)"
+    if os.geteuid() == 0:
+        assert outside(code).split()[0] == "OUT"
+    assert inside(box, python, code).split()[0] == "NO"
+
+
+@pytest.mark.parametrize("cid", [0, 1, 2], ids=["hypervisor", "local", "host"])
+def test_a_vsock_leads_nowhere(box: Sandbox, python: str, cid: int) -> None:
+    code = (
+        "def connect():\n"
+        "    s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM); s.settimeout(1)\n"
+        f"    s.connect(({cid}, 1024)); return 1\n"
+        "say(connect)"
+    )
+    assert inside(box, python, code).split()[0] == "NO"
+
+
+def test_netlink_adds_no_address(box: Sandbox, python: str) -> None:
+    code = (
+        "import struct\n"
+        "def add():\n"
+        "    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); s.settimeout(2)\n"
+        "    body = struct.pack('=BBBBi', 2, 24, 0, 0, 1) + struct.pack('=HH4s', 8, 2, bytes([10, 9, 9, 9]))\n"
+        "    s.send(struct.pack('=IHHII', 16 + len(body), 20, 5, 1, 0) + body)\n"
+        "    number = struct.unpack_from('=i', s.recv(999), 16)[0]\n"
+        "    if number: raise OSError(-number, 'refused')\n"
+        "    return 1\n"
+        "say(add)"
+    )
+    assert inside(box, python, code).split()[0] == "NO"
+
+
+def test_a_namespace_of_the_host_cannot_be_entered(box: Sandbox) -> None:
+    before = text(box, "readlink /proc/self/ns/net").strip()
+    assert before != str(Path("/proc/self/ns/net").readlink())
+    assert box.run("nsenter --net=/proc/1/ns/net true", timeout=5).exit_code != 0
+
+
+def test_no_proxy_is_named(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY", "PIP_INDEX_URL", "UV_INDEX_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    box.reset()
+    assert text(box, "env | grep -iE 'proxy|index|registry|mirror' || true") == ""
+
+
+def test_no_registry_is_configured(box: Sandbox) -> None:
+    places = "/etc/pip.conf ~/.pip ~/.config/pip ~/.config/uv ~/.pypirc ~/.npmrc ~/.netrc ~/.cargo ~/.condarc"
+    assert text(box, f"ls -d {places} 2>/dev/null || true") == ""
+
+
+def test_no_socket_of_a_daemon_is_there(box: Sandbox) -> None:
+    shown = text(box, "find / -xdev -type s 2>/dev/null; find /run /var/run /tmp /dev -type s 2>/dev/null; true")
+    assert shown == ""
+
+
+def test_two_sandboxes_do_not_reach_each_other(box: Sandbox, fresh: Sandbox, python: str) -> None:
+    code = (
+        "s = socket.create_server(('0.0.0.0', 4321))\n"
+        "a = socket.socket(socket.AF_UNIX); a.bind('\\0meet'); a.listen()\n"
+        "print('ready', flush=True)\nimport time; time.sleep(60)"
+    )
+    fresh.write("/tmp/serve.py", (_PREAMBLE + code).encode())
+    text(fresh, f"{python} /tmp/serve.py > /tmp/out 2>&1 & until grep -q ready /tmp/out; do sleep 0.05; done")
+    probe = "say(lambda: tcp(('127.0.0.1', 4321))); say(lambda: tcp('\\0meet', socket.AF_UNIX))"
+    assert inside(box, python, probe).split()[::2] == ["NO", "NO"]
