@@ -40,6 +40,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         time_limit: seconds that the tools may run in one episode.
         command_timeout: seconds that one command may run.
         observation_chars: longest observation of one call.
+        feedback: whether an observation gets a note where the environment blocked what was tried.
         call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
         tasks: ids of the only tasks to use; None means all of the split.
         store: where built environments are kept; None means this user's cache.
@@ -63,6 +64,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         command_timeout: float = 30.0,
         observation_chars: int = DEFAULT_CHARS,
         call_format: str = DEFAULT_FORMAT,
+        feedback: bool = True,
         render_mode: str | None = None,
         tasks: Sequence[str] | None = None,
         store: EnvironmentStore | None = None,
@@ -78,6 +80,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             command_timeout=command_timeout,
             observation_chars=observation_chars,
             call_format=call_format,
+            feedback=feedback,
         )
         opened = pool if isinstance(pool, Pool) else Pool(pool)
         self.tasks = _choose(opened, split, tasks)
@@ -141,7 +144,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         """What is known of the running or last episode.
 
         ``outcome`` is None while it goes on; ``detail`` says more of it; ``passed_share`` is the share of the hidden
-        tests that passed, where they were run.
+        tests that passed, where they were run; ``events`` is what the monitor saw so far, for the trainer alone.
 
         Raises:
             EpisodeError: no episode has begun.
@@ -156,6 +159,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             "masked": outcome.masked if outcome else False,
             "detail": outcome.detail if outcome else "",
             "passed_share": outcome.passed_share if isinstance(outcome, Scored) else 0.0,
+            "events": tuple(event.model_dump(mode="json") for event in self.episode.events),
         }
 
     def _pick(self, options: dict[str, Any]) -> Task:

@@ -27,7 +27,9 @@ from agent_env.tools.formats import DEFAULT_FORMAT, FORMATS, choose_format, pars
 from agent_env.tools.observation import DEFAULT_CHARS, Observation
 from agent_env.tools.toolbox import Toolbox
 from agent_env.trajectory import TrajectoryRecorder
+from agent_env.watch import Watch
 from agent_env.workbench import Workbench
+from blockers.monitor.events import Event
 from tasks.errors import BadInputError, InfraError, PatchError
 from tasks.task import Task
 from tasks.tree import Edits
@@ -51,6 +53,8 @@ class Rules:
     """So many commands one after the other that run into their timeout end the episode."""
     call_format: str = DEFAULT_FORMAT
     """One of ``agent_env.tools.FORMATS``."""
+    feedback: bool = True
+    """Whether an observation gets a note where the environment blocked what was tried."""
 
     def __post_init__(self) -> None:
         choose_format(self.call_format)
@@ -98,6 +102,7 @@ class Episode:
             submits_by_output=self.form.submits_by_output,
         )
         self._bench = bench
+        self._watch: Watch | None = None
         self._sandbox: Sandbox | None = None
         self._seconds = 0.0
         self._timeouts = 0
@@ -126,6 +131,7 @@ class Episode:
                 raise EpisodeError("the episode was started already: make a new one")
             with self._ends_on_error():
                 self._sandbox = self._bench.open(self.task)
+                self._watch = Watch(self._bench.watch_context(self.task), notes=self.rules.feedback)
                 if self._interrupted:
                     self._end(LimitStopped(self._interrupted))
                     raise EpisodeError("the episode was ended while it started")
@@ -204,6 +210,11 @@ class Episode:
         while a turn runs: see ``interrupt``."""
         self.interrupt()
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What the monitor saw so far; not for the policy."""
+        return tuple(self._watch.events) if self._watch else ()
+
     def render(self) -> str:
         """The transcript as text."""
         return "\n\n".join(f"[{who}]\n{text}" for who, text in self.transcript)
@@ -212,7 +223,9 @@ class Episode:
         calls, observations = self._run_calls(sandbox, read)
         self.steps += 1
         if self.recorder:
-            self.recorder.add_turn(said, calls, observations)
+            self.recorder.add_turn(
+                said, calls, observations, [event for event in self.events if event.turn == self.steps]
+            )
         text = _join(calls, observations)
         if observations[-1].submitted and not self._interrupted:
             return text, self._grade(sandbox)
@@ -245,7 +258,8 @@ class Episode:
         if self.toolbox.runs_commands(call.name):
             self._last_stop = observation.stopped
             self._timeouts = self._timeouts + 1 if observation.stopped is StopCause.TIMEOUT else 0
-        return observation
+        assert self._watch is not None
+        return self._watch.see(call, observation, turn=self.steps + 1)
 
     def _limit(self, *, between_calls: bool = False) -> Limit | None:
         if self._interrupted:
@@ -293,7 +307,7 @@ class Episode:
                 sandbox.close()
         finally:
             if self.recorder:
-                self.recorder.finish(outcome)
+                self.recorder.finish(outcome, self.events)
 
     def _require_running(self) -> Sandbox:
         if self.outcome:

@@ -10,6 +10,7 @@ and log probabilities are the sampler's, given by whoever sampled.
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from pydantic import Field
 from agent_env.outcome import Outcome
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.observation import Observation
+from blockers.monitor.events import Event
 from tasks.errors import BadInputError, InfraError
 from tasks.record import Record
 
@@ -102,7 +104,8 @@ class FinalMetrics(Record):
 
 class Trajectory(Record):
     """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``submission`` (the diff that was graded) once there
-    is one, and at the end ``outcome``, ``reward``, ``masked`` and ``detail``."""
+    is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's ``events`` where there are
+    any; a step with events has them in its own ``extra``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -143,8 +146,10 @@ class TrajectoryRecorder:
             self._put_extra({"rules": rules})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
-    def add_turn(self, action: str, calls: list[ToolCall], observations: list[Observation]) -> None:
-        """Record one turn: what the agent wrote, the calls that were run, and what they showed.
+    def add_turn(
+        self, action: str, calls: list[ToolCall], observations: list[Observation], events: Sequence[Event] = ()
+    ) -> None:
+        """Record one turn: what the agent wrote, the calls that were run, what they showed, and the monitor's events.
 
         Where the turn held no readable call, ``calls`` is empty and the one observation says why.
         """
@@ -167,6 +172,7 @@ class TrajectoryRecorder:
             message=_encodable(action),
             tool_calls=entries or None,
             observation=ObservationEntry(results=results) if results else None,
+            extra={"events": _as_json(events)} if events else None,
         )
         self._add(step)
 
@@ -186,8 +192,8 @@ class TrajectoryRecorder:
         if len(diff) <= MAX_SUBMISSION_CHARS:
             self._put_extra({"submission": diff})
 
-    def finish(self, outcome: Outcome) -> None:
-        """Record how the episode ended."""
+    def finish(self, outcome: Outcome, events: Sequence[Event] = ()) -> None:
+        """Record how the episode ended, and all events of the monitor."""
         if not self._shown.steps:  # it did not even start, and a trajectory has at least one step
             self._put({"steps": [Step(step_id=1, timestamp=_now(), source="system", message=outcome.detail)]})
         ended = {
@@ -196,7 +202,7 @@ class TrajectoryRecorder:
             "masked": outcome.masked,
             "detail": outcome.detail,
         }
-        self._put_extra(ended)
+        self._put_extra(ended | ({"events": _as_json(events)} if events else {}))
         self._put({"final_metrics": _sum_metrics(self._shown.steps)})
         self._write(last=True)
 
@@ -266,6 +272,10 @@ def _sum_metrics(steps: list[Step]) -> FinalMetrics:
         total_cost_usd=total("cost_usd"),
         total_steps=len(steps),
     )
+
+
+def _as_json(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [event.model_dump(mode="json") for event in events]
 
 
 def _encodable(text: str) -> str:

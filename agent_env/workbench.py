@@ -11,7 +11,9 @@ from agent_env.grading.states import start_edits
 from agent_env.layers import task_layer
 from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.store import Build, EnvironmentStore
+from agent_env.watch import watch_context
 from blockers.crossing import crossing
+from blockers.monitor.hit import Context
 from tasks.patch import make_patch, reader
 from tasks.pool import Pool
 from tasks.task import Task
@@ -28,6 +30,7 @@ class Workbench:
     def __init__(self, pool: Pool, store: EnvironmentStore) -> None:
         self.pool = pool
         self.store = store
+        self._contexts: dict[str, Context] = {}
         if pool.unblocked:
             warnings.warn(
                 f"{pool.path} is UNBLOCKED: agents find the solution in the repository's history. Its rewards measure "
@@ -44,6 +47,17 @@ class Workbench:
     def layer(self, task: Task) -> Path:
         """The layer of the task's start state, over the layers of its build."""
         return task_layer(self.build(task), task, unblocked=self.pool.unblocked)
+
+    def watch_context(self, task: Task) -> Context:
+        """What the monitor knows of the task."""
+        known = self._contexts.get(task.id)
+        if known is None:
+            tree = self.build(task).tree
+            edits = start_edits(task, tree)
+            removed = {path for path, content in edits.items() if content is None}
+            known = watch_context(task.repo, (set(list_files(tree)) | set(edits)) - removed)
+            self._contexts[task.id] = known
+        return known
 
     def open(self, task: Task, limits: Limits | None = None) -> Sandbox:
         """A sandbox on the task's start state.

@@ -53,6 +53,9 @@ class GRPOConfig(Record):
     """Optimiser steps on each batch of episodes; above 1 the clip of the ratio comes into play."""
     kl_weight: float = Field(default=0.0, ge=0)
     """Weight of the k3 penalty towards the policy before reinforcement learning; 0 keeps no reference model."""
+    hack_penalty: float = Field(default=0.0, ge=0)
+    """Taken from the reward that the advantage sees, once for an episode in which the monitor saw any attempt to go
+    around the work; never from the reward that is logged. The monitor errs: see its precision in the threat model."""
     checkpoint_every: int = Field(default=1, ge=1)
     """Steps between checkpoints; the last step always makes one."""
 

@@ -18,11 +18,17 @@ class Credit(NamedTuple):
     rows: list[Row]
     groups: int
     mixed_groups: int
-    """Groups whose valid rewards are not all equal."""
+    """Groups whose valid rewards, less penalties, are not all equal."""
 
 
 def assign_credit(
-    rollouts: Sequence[Rollout], groups: Sequence[int], algorithm: Algorithm, *, max_length: int, keep_all: bool
+    rollouts: Sequence[Rollout],
+    groups: Sequence[int],
+    algorithm: Algorithm,
+    *,
+    max_length: int,
+    keep_all: bool,
+    hack_penalty: float = 0.0,
 ) -> Credit:
     """Give each rollout its advantage and its weight in the step.
 
@@ -35,11 +41,12 @@ def assign_credit(
         max_length: the most tokens that a rollout can train.
         keep_all: keep rows of zero advantage too; needed where the loss has a part besides the advantage (KL). Without
             it they are left out, as their gradient is zero; they count in the denominator all the same.
+        hack_penalty: taken from the reward of a rollout in which the monitor saw anything, for the advantage alone.
     """
     valid_B = torch.tensor([not rollout.outcome.masked for rollout in rollouts])
     trained = [0 if rollout.outcome.masked else rollout.trace.trained for rollout in rollouts]
     advantages_B = advantages(
-        torch.tensor([rollout.reward for rollout in rollouts]),
+        torch.tensor([rollout.reward - hack_penalty * bool(rollout.events) for rollout in rollouts]),
         torch.tensor(groups),
         estimator=algorithm.estimator,
         lengths_B=torch.tensor(trained),

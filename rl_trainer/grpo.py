@@ -67,6 +67,7 @@ class GRPO:
             self.algorithm,
             max_length=self.config.context,
             keep_all=settings.kl_weight > 0,
+            hack_penalty=settings.hack_penalty,
         )
         batches = pack(credit.rows, budget=self.config.token_budget)
         stats = StepStats(0.0, 0.0, 0.0, 0.0)

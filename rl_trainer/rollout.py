@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome
+from blockers.monitor.events import Event
 from rl_trainer.chat import ChatFormat
 from rl_trainer.policy.base import Sample, StopReason
-from rl_trainer.text_env import TextEnv, read_outcome
+from rl_trainer.text_env import TextEnv, read_events, read_outcome
 from rl_trainer.tokens import Trace
 from tasks.errors import InfraError
 
@@ -33,6 +34,8 @@ class Rollout(NamedTuple):
     turns: int
     seconds: float
     """Wall time from reset to the outcome, waiting for other episodes of the batch included."""
+    events: tuple[Event, ...] = ()
+    """What the monitor saw the policy try."""
 
     @property
     def reward(self) -> float:
@@ -48,6 +51,7 @@ class LiveEpisode:
         self.task_id = task_id
         self.trace = Trace()
         self.outcome: Outcome | None = None
+        self.events: tuple[Event, ...] = ()
         self._chat, self._limits = chat, limits
         self.turns = 0
         self._begun = time.monotonic()
@@ -74,6 +78,7 @@ class LiveEpisode:
         except (InfraError, OSError) as error:
             self._fail(error)
             return
+        self.events = read_events(info)
         if terminated or truncated:
             self.outcome = read_outcome(reward, info)
         else:
@@ -83,7 +88,8 @@ class LiveEpisode:
     def finish(self) -> Rollout:
         """The finished episode."""
         assert self.outcome is not None, "the episode still runs"
-        return Rollout(self.task_id, self.trace, self.outcome, self.turns, time.monotonic() - self._begun)
+        seconds = time.monotonic() - self._begun
+        return Rollout(self.task_id, self.trace, self.outcome, self.turns, seconds, self.events)
 
     def _check_context(self) -> None:
         if len(self.trace) >= self._limits.context:

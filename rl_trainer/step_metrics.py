@@ -4,6 +4,7 @@ from collections import Counter
 
 from rl_trainer.collector import Collected
 from rl_trainer.credit import Credit
+from rl_trainer.hack_metrics import hack_metrics
 from rl_trainer.learner import StepStats
 
 
@@ -27,6 +28,7 @@ def step_metrics(
         "mixed_groups": credit.mixed_groups,
         "episodes": len(collected.rollouts),
         **{f"outcome_{name}": number for name, number in sorted(outcomes.items())},
+        **hack_metrics(valid),
         "retried": collected.retried,
         "turns": sum(rollout.turns for rollout in valid) / len(valid),
         "episode_tokens": sum(len(rollout.trace) for rollout in valid) / len(valid),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome, PolicyFault, Scored
+from blockers.monitor.events import Event
 
 
 class TextEnv(Protocol):
@@ -14,7 +15,8 @@ class TextEnv(Protocol):
         ...
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """One turn: observation, reward, terminated, truncated, info with ``outcome``, ``masked`` and ``detail``."""
+        """One turn: observation, reward, terminated, truncated, info with ``outcome``, ``masked``, ``detail``, and
+        ``events`` where a monitor watches."""
         ...
 
     def close(self) -> None:
@@ -24,6 +26,11 @@ class TextEnv(Protocol):
 
 EnvFactory = Callable[[], TextEnv]
 """Makes an environment; each runs one episode at a time, several run side by side."""
+
+
+def read_events(info: dict[str, Any]) -> tuple[Event, ...]:
+    """What the monitor had seen by a step; none where no monitor watches."""
+    return tuple(Event.model_validate(event) for event in info.get("events", ()))
 
 
 def read_outcome(reward: float, info: dict[str, Any]) -> Outcome:

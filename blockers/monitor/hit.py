@@ -28,5 +28,5 @@ class Context:
 
 def clip(text: str) -> str:
     """Evidence on one line, short enough."""
-    line = " ".join(text.split())
+    line = " ".join(text.split()).encode(errors="replace").decode()
     return line if len(line) <= MAX_EVIDENCE else line[: MAX_EVIDENCE - 3] + "..."

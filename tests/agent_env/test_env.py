@@ -29,7 +29,7 @@ from tasks.pool import Pool
 assert agent_env  # its import makes the environment known
 
 
-RUNNING = {"outcome": None, "masked": False, "detail": "", "passed_share": 0.0}
+RUNNING = {"outcome": None, "masked": False, "detail": "", "passed_share": 0.0, "events": ()}
 
 
 def bash(command: str) -> str:

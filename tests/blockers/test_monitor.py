@@ -127,6 +127,7 @@ def test_no_edit_breaks_it(path, text, other):
         classify("edit", arguments, "", turn=1, context=CONTEXT)
     classify("edit", {"command": "create", "path": other, "file_text": text}, "", turn=1)
     classify("bash", {"command": other}, "", turn=1)
+    classify("bash", {"command": f"git log --all {path} \ud800"}, "\ud800", turn=1)
 
 
 def test_the_history_of_one_commit_is_no_success():

@@ -1,0 +1,50 @@
+"""The monitor at work in one episode: it sees each call with what it showed, keeps the events, and adds the notes."""
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+from agent_env.tools.calls import ToolCall
+from agent_env.tools.observation import Observation
+from blockers.monitor.classify import classify
+from blockers.monitor.events import Event
+from blockers.monitor.feedback import feedback
+from blockers.monitor.hit import Context
+from blockers.path_rules import top_names
+from tasks.paths import PathKind, path_kind
+
+_COMMON_FOLDERS = frozenset(
+    {"src", "lib", "docs", "doc", "examples", "scripts", "tools", "bench", "benchmarks", "python"}
+)
+
+
+class Watch:
+    """Events of one episode, in order.
+
+    Args:
+        context: what is known of the task.
+        notes: whether blocked attempts get a note in the observation.
+    """
+
+    def __init__(self, context: Context, *, notes: bool) -> None:
+        self.events: list[Event] = []
+        self._context, self._notes = context, notes
+
+    def see(self, call: ToolCall, observation: Observation, *, turn: int) -> Observation:
+        """Record the events of one call; the observation comes back with its note, where there is one to add."""
+        found = classify(call.name, call.arguments, observation.text, turn=turn, context=self._context)
+        self.events += found
+        note = feedback(found) if self._notes else ""
+        return observation._replace(text=f"{observation.text}\n{note}") if note else observation
+
+
+def watch_context(repo: str, existing: Collection[str]) -> Context:
+    """What the monitor may know of a task: the names of its project and the paths of its start state.
+
+    Args:
+        repo: the name of the repository.
+        existing: paths of the start state.
+    """
+    source = [path for path in existing if path.endswith("/__init__.py") and path_kind(path) is PathKind.SOURCE]
+    packages = {name.lower() for name in top_names(source) - _COMMON_FOLDERS}
+    names = {repo.lower(), PurePosixPath(repo).name.lower(), *packages}
+    return Context(project=frozenset(name.replace("_", "-") for name in names) | names, existing=frozenset(existing))

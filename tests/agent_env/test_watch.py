@@ -1,0 +1,82 @@
+"""The monitor in an episode: events in the episode, the trajectory and the info; notes where something was blocked."""
+
+from pathlib import Path
+
+import pytest
+
+from agent_env.env import SWEEnv
+from agent_env.episode import Episode, Rules
+from agent_env.scripted import noop_actions, oracle_actions
+from agent_env.store import EnvironmentStore
+from agent_env.tools import ToolCall, format_call
+from agent_env.trajectory import read_trajectory
+from agent_env.watch import watch_context
+from agent_env.workbench import Workbench
+from tasks.pool import Pool
+
+
+def bash(command: str) -> str:
+    return format_call(ToolCall("bash", {"command": command}))
+
+
+@pytest.fixture
+def bench(bare_pool: Pool, store: EnvironmentStore) -> Workbench:
+    return Workbench(bare_pool, store)
+
+
+def observe(bench: Workbench, *actions: str, feedback: bool = True) -> tuple[list[str], Episode]:
+    with Episode(bench.pool.task("tiny-total"), bench, Rules(feedback=feedback)) as episode:
+        episode.start()
+        return [episode.turn(action).observation for action in actions], episode
+
+
+def test_a_blocked_look_into_history_is_an_event_with_a_note(bench: Workbench) -> None:
+    (shown,), episode = observe(bench, bash("cd /testbed && git log --all --oneline"))
+    assert [(event.vector, event.status, event.turn) for event in episode.events] == [("git_history", "blocked", 1)]
+    plain, note = shown.split("\n", 1)
+    assert plain.endswith("Start")
+    assert note.startswith("[note: The repository has a single commit")
+
+
+def test_the_note_is_the_only_difference_and_can_be_left_away(bench: Workbench) -> None:
+    actions = [bash("git log --all --oneline"), bash("ls"), bash("echo 1 > conftest.py; git status --short")]
+    noted, _ = observe(bench, *actions)
+    plain, episode = observe(bench, *actions, feedback=False)
+    assert noted[1] == plain[1]
+    assert noted[0].startswith(plain[0] + "\n[note: ")
+    assert plain[0].endswith("Start")
+    assert [event.turn for event in episode.events][:1] == [1]
+
+
+def test_each_turn_carries_its_own_number(bench: Workbench) -> None:
+    _, episode = observe(bench, bash("ls"), bash("git reflog"), bash("pip download tiny"))
+    assert [(event.vector, event.turn) for event in episode.events] == [("git_history", 2), ("package_index", 3)]
+
+
+def test_events_stand_in_the_trajectory_and_in_the_info(
+    bare_pool: Pool, store: EnvironmentStore, tmp_path: Path
+) -> None:
+    with SWEEnv(pool=bare_pool, store=store, trajectories=tmp_path, max_steps=2) as env:
+        env.reset(options={"task_id": "tiny-total"})
+        assert env.step(bash("ls"))[4]["events"] == ()
+        info = env.step(bash("git log --all"))[4]
+    (found,) = info["events"]
+    assert (found["vector"], found["turn"]) == ("git_history", 2)
+    trajectory = read_trajectory(next(tmp_path.glob("*.json")))
+    assert [(step.extra or {}).get("events") for step in trajectory.steps] == [None, None, [found]]
+    assert (trajectory.extra or {})["events"] == [found]
+
+
+def test_scripted_agents_are_never_flagged(bench: Workbench) -> None:
+    for task in bench.pool.tasks():
+        for actions in (noop_actions(task), oracle_actions(task, bench.build(task).tree)):
+            with Episode(task, bench) as episode:
+                episode.start()
+                for action in actions[:-1]:
+                    episode.turn(action)
+            assert episode.events == ()
+
+
+def test_the_context_names_the_project_and_its_packages() -> None:
+    context = watch_context("My_Repo", {"src/pkg_one/__init__.py", "tests/__init__.py", "docs/conf.py", "a.py"})
+    assert context.project == {"my_repo", "my-repo", "pkg_one", "pkg-one"}
