@@ -48,8 +48,12 @@ class _Scope:
 
 
 def read_shell(text: str) -> list[Invocation]:
-    """The invocations of a shell text in the order written, those in substitutions before the one that uses them."""
-    data = text[:MAX_TEXT].encode(errors="replace")
+    """The invocations of a shell text in the order written, those in substitutions before the one that uses them.
+
+    Other characters than ASCII are read as question marks: the grammar's scanner looks characters up in tables of the C
+    library without asking for their range, and code points beyond them end the process (seen with 0.25.1).
+    """
+    data = text[:MAX_TEXT].encode("ascii", errors="replace")
     root = Parser(_language()).parse(data).root_node
     return list(_walk(root, _Scope()))
 

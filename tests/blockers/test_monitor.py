@@ -109,6 +109,12 @@ def test_an_expansion_bomb_of_texts_within_texts_ends():
     assert events("a | " * 3000 + "git log --all") != []
 
 
+def test_characters_beyond_the_grammar_do_not_end_the_process():
+    hostile = "git log --all {\U000bbc13\u8ec7\U000ebcf9\u9bb5\x00\U000d40e3om\U000cb3c7"
+    for number in range(200):
+        assert vectors(f"{hostile}{chr(0x10000 + 997 * number)}") == {"git_history"}
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.sampled_from("git loalc-${}()<>|&;'\"\\\n~=[]x/*"), max_size=60))
 def test_no_shell_text_breaks_it(text):
