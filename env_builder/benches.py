@@ -9,6 +9,7 @@ from agent_env.store import Build, EnvironmentStore
 from blockers.leak_audit import LeakIndex, audit_leaks
 from env_builder.environment import SUITE_SECONDS, find_environment
 from env_builder.errors import UnusableRepoError
+from env_builder.oracle import OracleMaker
 from env_builder.request import RepoRequest
 from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
@@ -92,6 +93,7 @@ class Benches:
             baseline=frozenset(tested.baseline.passed()),
             timeout=timeout,
             untouched=UntouchedRuns(tested.build, self._backend, timeout),
+            oracles=OracleMaker(tested.build, self._backend, timeout),
             write=self._write,
             audit=_Auditor(tested.build),
         )

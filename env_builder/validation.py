@@ -5,7 +5,8 @@ source under the hidden tests) and the solution (the mended source under the sam
 that never pass in the start and always in the solution; pass-to-pass those that always pass in both. A test that
 changes its mind between runs of one state is left out and named. The states that run are those that the grader will
 compose from the task's patches: their digests are compared. The solution of a planted bug is the environment's
-untouched tree, the same for all of them: its runs are made once and shared (``env_builder/untouched.py``).
+untouched tree, the same for all of them: its runs are made once and shared (``env_builder/untouched.py``). What can be
+checked without the tests' process comes last (``env_builder/oracle.py``).
 """
 
 import time
@@ -22,6 +23,7 @@ from blockers.errors import PatchRefusedError
 from env_builder.candidate import Candidate
 from env_builder.draft import DraftPatches, draft_patches
 from env_builder.errors import StatementRefusedError
+from env_builder.oracle import OracleMaker
 from env_builder.untouched import SeededRun, UntouchedRuns, order_seed
 from tasks.certificate import Certificate, RunEvidence
 from tasks.errors import PatchError
@@ -63,6 +65,7 @@ class Bench(NamedTuple):
     timeout: float
     """Seconds that one run may take."""
     untouched: UntouchedRuns
+    oracles: OracleMaker
     write: Callable[["Draft"], Statement]
     """Writes the problem statement. Raises ``StatementRefusedError`` where it cannot be written without a leak."""
     audit: Callable[["Draft", Statement], Sequence[str]]
@@ -128,7 +131,8 @@ def _validate(candidate: Candidate, bench: Bench) -> Task:
     findings = bench.audit(draft, statement)
     if findings:
         raise RejectedError("leak", "\n".join(findings))
-    return _certify(draft, runs, statement, bench)
+    task = _certify(draft, runs, statement, bench)
+    return task.model_copy(update={"oracle": bench.oracles.make(task)})
 
 
 class _Runs:

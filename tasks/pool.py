@@ -30,7 +30,7 @@ from tasks.tree import unpack_tree
 FORMAT_VERSION = 1
 """Version of the directory layout and of the parquet columns."""
 
-_JSON_COLUMNS = ("certificate", "statement")
+_JSON_COLUMNS = ("certificate", "statement", "oracle")
 
 _SCHEMA = pa.schema(
     [
@@ -201,7 +201,7 @@ def _read_tasks(path: Path) -> list[Task]:
         return [
             Task.model_validate(
                 {key: value for key, value in row.items() if key not in derived}
-                | {name: json.loads(row[name]) for name in _JSON_COLUMNS}
+                | {name: json.loads(row[name]) for name in _JSON_COLUMNS if name in row}
             )
             for row in rows
         ]

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tasks.certificate import Certificate
+from tasks.oracle import Oracle
 from tasks.record import Record, digest_json
 
 Split = Literal["all", "train", "test"]
@@ -47,6 +48,8 @@ class Task(Record):
     """A command that runs the visible tests by hand, for the agent and for people."""
     statement: Statement
     certificate: Certificate
+    oracle: Oracle | None = None
+    """The check that shares no process with the tests; None where nothing could be derived, and in older pools."""
     difficulty: float | None = None
     """Measured pass rate of a named reference policy, 0 to 1; None where none was measured."""
 
@@ -57,5 +60,6 @@ class Task(Record):
 
     def content_digest(self) -> str:
         """Digest of all but measured times, so that the same inputs give the same digest."""
-        shown = self.model_dump(mode="json", exclude={"certificate"})
+        left_out = {"certificate"} if self.oracle else {"certificate", "oracle"}
+        shown = self.model_dump(mode="json", exclude=left_out)
         return digest_json({**shown, "certificate": self.certificate.evidence()})

@@ -17,6 +17,7 @@ from agent_env.grading import grade
 from agent_env.grading.states import gold_edits
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.store import Build, EnvironmentStore, InstallRecipe
+from env_builder.oracle import OracleMaker
 from tasks.certificate import Certificate, RunEvidence
 from tasks.environment import Environment
 from tasks.patch import make_patch
@@ -163,7 +164,10 @@ def graded_pool(store: EnvironmentStore, tmp_path_factory: pytest.TempPathFactor
 
 
 def certify(task: Task, build: Build, store: EnvironmentStore) -> Task:
-    """The task with the evidence of one run of each state; a run that gives another reward fails validation."""
+    """The task with its oracle and the evidence of one run of each state; another reward than due fails validation."""
+    task = task.model_copy(update={"oracle": OracleMaker(build, store.backend, 60).make(task)})
+    assert task.oracle
+    assert task.oracle.discriminating
     runs = []
     for changes in ({}, gold_edits(task, build.tree)):
         grading = grade(task, changes, build, store.backend)

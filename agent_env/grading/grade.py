@@ -3,13 +3,16 @@
 The agent's sandbox is stopped before this is called, and only source files cross. Trusted tests are laid over them,
 the run takes place in a fresh sandbox, exactly the expected tests must each pass, and sentinel tests with random names,
 some that must pass and some that must fail, show that the tests' process reported what happened; they stand inside a
-hidden test file, and some are hidden tests with a wrong expected value (``blockers/sentinels.py``).
+hidden test file, and some are hidden tests with a wrong expected value (``blockers/sentinels.py``). An attempt that
+passes all this is checked once more where the task has an oracle: what the tests compare is computed again, in a
+sandbox that holds no tests, and the host compares it (``probes.py``).
 """
 
 from typing import Literal, NamedTuple
 
 from agent_env.grading.outcomes import SuiteRun, TestStatus
-from agent_env.grading.states import graded_edits
+from agent_env.grading.probes import OracleRun, check_oracle
+from agent_env.grading.states import attempt_edits, graded_edits
 from agent_env.grading.suite import run_suite
 from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
@@ -31,12 +34,15 @@ class Grade(NamedTuple):
 
     reward: Literal[0, 1]
     reason: str
-    """A short word: ``passed``, ``tests_failed``, ``tests_missing``, ``sentinel``, ``no_result`` or a stop cause."""
+    """A short word: ``passed``, ``tests_failed``, ``tests_missing``, ``sentinel``, ``oracle``, ``no_result`` or a stop
+    cause. ``sentinel`` and ``oracle`` mean that what the tests' process reported is not what happened."""
     passed: int
     """How many of the expected tests passed."""
     left_out: tuple[LeftOut, ...]
     """What the agent changed that did not cross, and why."""
     run: SuiteRun
+    oracle: OracleRun | None = None
+    """What the oracle said; None where the task has none, and where the tests alone speak against the attempt."""
 
 
 def grade(
@@ -66,7 +72,13 @@ def grade(
     run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or _timeout(task))
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
-    return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run)
+    oracle = None
+    if reason == "passed" and task.oracle:
+        oracle = check_oracle(
+            task.oracle, backend, build, attempt_edits(task, build.tree, crossed.files), timeout=_timeout(task)
+        )
+        reason = "oracle" if oracle.unmet else reason
+    return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run, oracle)
 
 
 def _timeout(task: Task) -> float:

@@ -21,6 +21,11 @@ def gold_edits(task: Task, tree: Path) -> dict[str, bytes | None]:
     return apply_patch(task.gold_patch, reader(tree, start_edits(task, tree)))
 
 
+def attempt_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | None]:
+    """What an attempt is without hidden tests: the start state, and the agent's files over it."""
+    return _side_by_side({**start_edits(task, tree), **crossed})
+
+
 def graded_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | None]:
     """What is graded: the start state, the agent's files over it, the hidden tests over both."""
     start = start_edits(task, tree)

@@ -1,29 +1,16 @@
 """Run tests of a build, in a state given as edits, in a fresh sandbox without network."""
 
-import contextlib
 import json
 import math
-import secrets
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
 
 from agent_env.grading.bytecode import BYTECODE_DIR, ensure_bytecode, plugin_arguments
 from agent_env.grading.outcomes import SuiteRun, TestOutcome, TestStatus
-from agent_env.sandbox.base import VENV_DIR, WORK_DIR, CommandResult, Limits, Mount, SandboxBackend
-from agent_env.sandbox.hostroot import HOME_DIR
-from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
+from agent_env.grading.supervised import RUNNER_DIR, Said, run_supervised
+from agent_env.sandbox.base import WORK_DIR, Mount, SandboxBackend
 from agent_env.store import Build
 from tasks.record import digest_json
 from tasks.tree import Edits
-
-RUNNER_DIR = Path(str(files("agent_env.grading").joinpath("runner")))
-_RUNNER = "/opt/repodojo"
-_REQUEST, _SAID = f"{HOME_DIR}/.request", f"{HOME_DIR}/.said"
-
-_LIMITS = Limits(output_bytes=64 << 20, processes=512)
 
 _FIXED_ARGUMENTS = (
     *("-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors", "--tb=long", "-q", "--no-header"),
@@ -53,19 +40,17 @@ def run_suite(
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the tests do.
     """
-    begun = time.monotonic()
-    request = _request(build, ids, order_seed, also)
+    environment = build.environment
+    paths = [*environment.test_paths, *also] if ids is None else _files(ids)
+    request = {
+        "arguments": [*_FIXED_ARGUMENTS, *plugin_arguments(environment), *paths],
+        "ids": None if ids is None else list(ids),
+        "order_seed": order_seed,
+    }
     ensure_bytecode(backend, build)
-    mounts = (Mount(source=RUNNER_DIR, target=_RUNNER), Mount(source=build.bytecode, target=BYTECODE_DIR))
-    with _laid(edits) as layer:
-        sandbox = backend.create(build.spec(layer, limits=_LIMITS, mounts=mounts))
-        try:
-            sandbox.write(_REQUEST, json.dumps(request).encode())
-            command = f"{VENV_DIR}/bin/python -I -S {_RUNNER}/supervisor.py {_REQUEST} {_RUNNER}/child.py {_SAID}"
-            done = sandbox.run(command, timeout=timeout)
-        finally:
-            sandbox.close()
-    return _read_report(done, str(request["secret"]), time.monotonic() - begun)
+    mounts = (Mount(source=build.bytecode, target=BYTECODE_DIR),)
+    said = run_supervised(backend, build, edits, child="child.py", request=request, mounts=mounts, timeout=timeout)
+    return _read_report(said)
 
 
 def runner_digest() -> str:
@@ -73,64 +58,25 @@ def runner_digest() -> str:
     return digest_json([*_FIXED_ARGUMENTS, *(path.read_text() for path in sorted(RUNNER_DIR.glob("*.py")))])
 
 
-@contextlib.contextmanager
-def _laid(edits: Edits) -> Iterator[Path]:
-    """The edits as a layer of files, for as long as the context lasts."""
-    folder = new_residence(residence_base())
-    try:
-        lay_edits(edits, folder)
-        yield folder
-    finally:
-        remove_residence(folder)
-
-
-def _request(build: Build, ids: Sequence[str] | None, order_seed: int | None, also: Sequence[str]) -> dict[str, object]:
-    environment = build.environment
-    paths = [*environment.test_paths, *also] if ids is None else _files(ids)
-    variables = {
-        "PATH": f"{VENV_DIR}/bin:/usr/local/bin:/usr/bin:/bin",
-        "HOME": HOME_DIR,
-        "LANG": "C.UTF-8",
-        "VIRTUAL_ENV": VENV_DIR,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPYCACHEPREFIX": BYTECODE_DIR,
-        "PYTHONHASHSEED": "0",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        **build.spec().variables,
-    }
-    return {
-        "secret": secrets.token_hex(16),
-        "environment": variables,
-        "arguments": [*_FIXED_ARGUMENTS, *plugin_arguments(environment), *paths],
-        "ids": None if ids is None else list(ids),
-        "order_seed": order_seed,
-    }
-
-
 def _files(ids: Iterable[str]) -> list[str]:
     """The files that hold these tests, each once, in order."""
     return list(dict.fromkeys(test_id.partition("::")[0] for test_id in ids))
 
 
-def _read_report(done: CommandResult, secret: str, seconds: float) -> SuiteRun:
-    line = next((line for line in reversed(done.output.splitlines()) if line.startswith(secret + " ")), None)
-    if line is None:
-        why = f"stopped: {done.stopped.value}" if done.stopped else "the test runner was ended before it could report"
-        return SuiteRun({}, {}, done.stopped, why, seconds)
-    try:
-        report = json.loads(line.partition(" ")[2])
-    except ValueError:  # its middle was cut out
-        return SuiteRun({}, {}, done.stopped, "the tests' process reported more than is read", seconds)
+def _read_report(said: Said) -> SuiteRun:
+    if said.lines is None:
+        why = f"stopped: {said.stopped.value}" if said.stopped else "the test runner was ended before it could report"
+        return SuiteRun({}, {}, said.stopped, why, said.seconds)
     outcomes: dict[str, TestOutcome] = {}
     collect_errors: dict[str, str] = {}
-    for entry in _entries(report["results"]):
+    for entry in _entries(said.lines):
         test_id, status, taken, detail = entry
         if status == "collect_error":
             collect_errors[test_id] = detail
         elif test_id not in outcomes or outcomes[test_id].status is TestStatus.PASSED:
             outcomes[test_id] = TestOutcome(test_id, TestStatus(status), taken, detail)
-    error = "" if outcomes or collect_errors else f"no test was reported (status {report['status']}): {report['said']}"
-    return SuiteRun(outcomes, collect_errors, done.stopped, error, seconds)
+    error = "" if outcomes or collect_errors else f"no test was reported (status {said.status}): {said.output}"
+    return SuiteRun(outcomes, collect_errors, said.stopped, error, said.seconds)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, float, str]]:

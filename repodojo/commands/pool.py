@@ -62,6 +62,7 @@ def show_task(
     console.say(
         f"{len(task.fail_to_pass)} fail-to-pass and {len(task.pass_to_pass)} pass-to-pass tests",
     )
+    console.say(f"oracle: {_oracle(task)}")
     if certificate.flaky:
         console.say(f"left out as flaky: {', '.join(map(escape, certificate.flaky))}")
     if gold:
@@ -136,6 +137,14 @@ def as_split(text: str) -> Split:
         if text == split:
             return cast(Split, split)
     raise typer.BadParameter(f"got {text!r}; expected all, train or test", param_hint="--split")
+
+
+def _oracle(task: Task) -> str:
+    """What checks the task outside the tests' process."""
+    if task.oracle is None:
+        return "none"
+    probes, values = len(task.oracle.probes), sum(len(probe.slots) for probe in task.oracle.probes)
+    return f"{probes} probes of {values} values, discriminating {'yes' if task.oracle.discriminating else 'no'}"
 
 
 def _find(opened: Pool, task_id: str) -> Task:

@@ -8,6 +8,7 @@ from agent_env.grading import run_suite
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from env_builder.candidate import Candidate
+from env_builder.oracle import OracleMaker
 from env_builder.untouched import UntouchedRuns
 from env_builder.validation import Bench, Rejected, Validated, validate
 from tasks.pool import Pool
@@ -41,6 +42,7 @@ def bench(build: Build, store: EnvironmentStore) -> Bench:
         baseline=frozenset(baseline.passed()),
         timeout=20,
         untouched=UntouchedRuns(build, store.backend, 20),
+        oracles=OracleMaker(build, store.backend, 20),
         write=lambda draft: Statement(text=f"{len(draft.failures)} failures", method="template"),
         audit=lambda draft, statement: [],
     )
@@ -81,6 +83,10 @@ def test_a_mined_change_is_certified_by_three_runs_a_state(bench: Bench) -> None
     assert "default=None" in task.gold_patch
     assert "test_longest_of_none" in task.test_patch
     assert "test_longest_of_none" not in task.gold_patch
+    assert task.oracle
+    assert task.oracle.covered() == {*task.fail_to_pass, *task.pass_to_pass}
+    assert task.oracle.discriminating
+    assert not any("A!" in program.source for program in task.oracle.programs)
 
 
 def test_the_tests_that_show_a_planted_bug_are_hidden(build: Build, bench: Bench) -> None:

@@ -1,0 +1,115 @@
+"""A process inside a fresh sandbox, under the supervisor, whose report only the host can be told (``runner/``)."""
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent_env.grading.bytecode import BYTECODE_DIR
+from agent_env.sandbox.base import VENV_DIR, CommandResult, Limits, Mount, SandboxBackend, StopCause
+from agent_env.sandbox.hostroot import HOME_DIR
+from agent_env.sandbox.overlay import lay_edits
+from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
+from agent_env.store import Build
+from tasks.tree import Edits
+
+RUNNER_DIR = Path(str(files("agent_env.grading").joinpath("runner")))
+_RUNNER = "/opt/repodojo"
+_REQUEST, _SAID = f"{HOME_DIR}/.request", f"{HOME_DIR}/.said"
+
+_LIMITS = Limits(output_bytes=64 << 20, processes=512)
+
+
+class Said(NamedTuple):
+    """What came out of a supervised process."""
+
+    lines: list[str] | None
+    """What it wrote to its pipe; None where the supervisor could not report."""
+    status: int | None
+    """Its exit status."""
+    output: str
+    """The end of what it printed."""
+    stopped: StopCause | None
+    """Why the run was ended, or None."""
+    seconds: float
+    """Wall time by the host's clock, start and end of the sandbox included."""
+
+
+def run_supervised(
+    backend: SandboxBackend,
+    build: Build,
+    edits: Edits,
+    *,
+    child: str,
+    request: Mapping[str, object],
+    mounts: tuple[Mount, ...],
+    timeout: float,
+) -> Said:
+    """Run one of the runner's programs on a state, without network.
+
+    Args:
+        edits: the state, over the environment's tree.
+        child: the program's file name in the runner's folder.
+        request: what it reads from its standard input, as JSON.
+        mounts: compiled modules, below ``BYTECODE_DIR``.
+        timeout: seconds.
+
+    Raises:
+        SandboxError: the sandbox did not start or broke; never for what the process does.
+    """
+    begun = time.monotonic()
+    secret = secrets.token_hex(16)
+    whole = {**request, "secret": secret, "environment": _variables(build)}
+    with _laid(edits) as layer:
+        runner = Mount(source=RUNNER_DIR, target=_RUNNER)
+        sandbox = backend.create(build.spec(layer, limits=_LIMITS, mounts=(runner, *mounts)))
+        try:
+            sandbox.write(_REQUEST, json.dumps(whole).encode())
+            command = f"{VENV_DIR}/bin/python -I -S {_RUNNER}/supervisor.py {_REQUEST} {_RUNNER}/{child} {_SAID}"
+            done = sandbox.run(command, timeout=timeout)
+        finally:
+            sandbox.close()
+    return _read(done, secret, time.monotonic() - begun)
+
+
+@contextlib.contextmanager
+def _laid(edits: Edits) -> Iterator[Path]:
+    """The edits as a layer of files, for as long as the context lasts."""
+    folder = new_residence(residence_base())
+    try:
+        lay_edits(edits, folder)
+        yield folder
+    finally:
+        remove_residence(folder)
+
+
+def _variables(build: Build) -> dict[str, str]:
+    """The whole environment of the process."""
+    return {
+        "PATH": f"{VENV_DIR}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": HOME_DIR,
+        "LANG": "C.UTF-8",
+        "VIRTUAL_ENV": VENV_DIR,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": BYTECODE_DIR,
+        "PYTHONHASHSEED": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **build.spec().variables,
+    }
+
+
+def _read(done: CommandResult, secret: str, seconds: float) -> Said:
+    """The last line that begins with the secret: what the process printed about itself counts for nothing.
+
+    A report so long that its middle was cut out is none.
+    """
+    line = next((line for line in reversed(done.output.splitlines()) if line.startswith(secret + " ")), None)
+    try:
+        report: dict[str, Any] = json.loads(line.partition(" ")[2]) if line is not None else {}
+    except ValueError:
+        report = {}
+    return Said(report.get("results"), report.get("status"), str(report.get("said", "")), done.stopped, seconds)

@@ -1,0 +1,18 @@
+"""The oracle split: hidden tests taken apart into programs that compute values, and values that only the host knows."""
+
+from blockers.oracle.derive import Derived, Entry, derive_probes
+from blockers.oracle.plain import NotPlainError, decode_plain
+from blockers.oracle.verdict import Report, is_met, read_lines, unmet_probes, wrong_value
+
+__all__ = [
+    "Derived",
+    "Entry",
+    "NotPlainError",
+    "Report",
+    "decode_plain",
+    "derive_probes",
+    "is_met",
+    "read_lines",
+    "unmet_probes",
+    "wrong_value",
+]

@@ -1,0 +1,76 @@
+"""Plain data that came out of a sandbox, as JSON text: None, bool, int, float, complex, str, bytes and their lists,
+tuples, dicts and sets.
+
+The one who wrote the text may be hostile. Nothing here runs what it says: no pickle, no class of its own, bounded in
+size and depth. What was no plain data inside is ``opaque`` and never equal to anything.
+
+    null true false "text"                   themselves
+    ["int", "-ff"]  ["float", "0x1.8p+1"]    hexadecimal, so exact
+    ["complex", ["0x0.0p+0", "0x1.0p+0"]]    real and imaginary part
+    ["bytes", "00ff"]                        hexadecimal
+    ["list", [...]]  ["tuple", [...]]  ["set", [...]]  ["frozenset", [...]]
+    ["dict", [[KEY, VALUE], ...]]
+    ["opaque", "module.Class"]
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+MOST_CHARACTERS = 64 << 10
+"""Longest text of one value."""
+
+MOST_DEPTH = 20
+"""Containers in containers."""
+
+
+class NotPlainError(ValueError):
+    """The text does not stand for plain data: opaque, over a limit, or malformed."""
+
+
+def decode_plain(text: str) -> object:
+    """The value that a text stands for.
+
+    Raises:
+        NotPlainError: it stands for none.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise NotPlainError(f"{len(text)} characters; expected {MOST_CHARACTERS} at most")
+    try:
+        return _value(json.loads(text), 0)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise NotPlainError(str(error)) from error
+
+
+def _value(shown: object, depth: int) -> object:
+    match shown:
+        case None | bool() | str():
+            return shown
+        case ["int", str() as digits] if digits.lstrip("-").isalnum():
+            return int(digits, 16)
+        case ["float", str() as digits]:
+            return float.fromhex(digits)
+        case ["complex", [str() as real, str() as imaginary]]:
+            return complex(float.fromhex(real), float.fromhex(imaginary))
+        case ["bytes", str() as digits]:
+            return bytes.fromhex(digits)
+        case [str() as kind, list() as items] if kind in _CONTAINERS and depth < MOST_DEPTH:
+            return _CONTAINERS[kind]([_value(item, depth + 1) for item in items])
+        case ["dict", list() as pairs] if depth < MOST_DEPTH:
+            return dict(_pair(pair, depth + 1) for pair in pairs)
+    raise NotPlainError(f"no plain value: {json.dumps(shown)[:80]}")
+
+
+def _pair(pair: object, depth: int) -> tuple[Any, object]:
+    match pair:
+        case [key, value]:
+            return _value(key, depth), _value(value, depth)
+    raise NotPlainError("a pair of a dict has not two parts")
+
+
+_CONTAINERS: dict[str, Callable[[list[Any]], object]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}

@@ -1,0 +1,263 @@
+"""Which assertions are taken apart, which stay as they are, and what a probe program still holds."""
+
+import ast
+from textwrap import dedent
+
+import pytest
+
+from blockers.oracle import Derived, derive_probes
+
+HEAD = """
+import math
+import os
+import string
+import pytest
+from project import f, table
+"""
+
+
+def derive(body: str, head: str = HEAD, name: str = "test_it", cases: int = 1) -> Derived | None:
+    return derive_probes("tests/test_x.py", (head + dedent(body)).encode(), {name: cases})
+
+
+def slots(body: str, **options: int) -> list[str]:
+    """The reports in the probe program, less their numbers."""
+    derived = derive(body, **options)  # type: ignore[arg-type]
+    assert derived is not None
+    found = []
+    for node in ast.walk(ast.parse(derived.program)):
+        match node:
+            case ast.Call(func=ast.Name(id="__slot_7f__"), args=[_, value]):
+                found.append(ast.unparse(value))
+            case ast.Call(func=ast.Name(id="__raises_7f__")):
+                found.append("raises")
+    return found
+
+
+TAKEN = {
+    "a literal on the right": ("assert f(1) == [2, {'a': (3,)}]", ["f(1)"]),
+    "a literal on the left": ("assert -1.5 == f(1)", ["f(1)"]),
+    "identity with a constant": ("assert f(1) is None\nassert f(2) is False", ["f(1)", "f(2)"]),
+    "a message": ("assert f(1) == 2, 'no'", ["f(1)"]),
+    "two in one": ("assert f(1) == 2 and f(3) == 4", ["f(1)", "f(3)"]),
+    "an expression of builtins": ("assert f(1) == sorted(set(range(3)))", ["f(1)"]),
+    "a comprehension": ("assert f(1) == [n * n for n in range(3) if n]", ["f(1)"]),
+    "the standard library": ("assert f(1) == math.pi * len(string.digits)", ["f(1)"]),
+    "a name for it alone": ("expected = [1]\nassert f(1) == expected", ["f(1)"]),
+    "a name of a name": ("one = [1]\nboth = one + [2]\nassert f(1) == both", ["f(1)"]),
+    "a name that is given anew": ("x = 1\nassert f(1) == x\nx = 2\nassert f(2) == x", ["f(1)", "f(2)"]),
+    "a fixed name that is used elsewhere": ("n = 3\nassert f(n) == n + 1", ["f(n)"]),
+    "a loop over numbers": ("for n in range(3):\n    assert f(n) == n * 2", ["f(n)"]),
+    "a loop over letters": ("for n, c in enumerate('abc'):\n    assert f(n) == c.upper()", ["f(n)"]),
+    "a table in a loop": ("for a, b in [(1, [2]), (3, [4])]:\n    assert f(a) == b", ["f(a)"]),
+    "a block that raises": ("with pytest.raises(ValueError):\n    f(1)", ["raises"]),
+    "a block that raises one of two": ("with pytest.raises((ValueError, KeyError)):\n    f(1)", ["raises"]),
+    "a value beside an assertion that stays": ("assert f(0)\nassert f(1) == 2", ["f(1)"]),
+    "several in one function": ("x = f(1)\nassert x == 1\nassert len(x) == 2", ["x", "len(x)"]),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_is_taken_apart(name: str) -> None:
+    body, expected = TAKEN[name]
+    assert slots("def test_it():\n" + indented(body)) == expected
+
+
+STAYS = {
+    "both sides are the project's": "assert f(1) == table[1]",
+    "no side is": "assert [1, 2] == sorted([2, 1])",
+    "an inequality": "assert f(1) != 2",
+    "an order": "assert f(1) < 2",
+    "a truth": "assert f(1)",
+    "a negation": "assert not f(1) == 2",
+    "a chain": "assert 1 == f(1) == 1",
+    "an alternative": "assert f(1) == 1 or f(1) == 2",
+    "identity with an object": "x = f(1)\nassert x is f(1)",
+    "an approximation": "assert f(1) == pytest.approx(0.3)",
+    "a list that the project gets hold of": "data = [1, 2]\nassert f(data) == data",
+    "a list that a helper may change": "data = [1]\ndata.append(f(1))\nassert f(2) == data",
+    "a name from the project": "x = f(1)\nassert f(2) == x",
+    "what the clock says": "import time\nassert f(1) == time.time()",
+    "what the machine says": "assert f(1) == os.getcwd()",
+    "what a file says": "assert f(1) == open('x').read()",
+    "under a condition": "if f(0):\n    assert f(1) == 2",
+    "in a loop over the project's values": "for x in f(0):\n    assert x == 2",
+    "in a loop that may be left": "for n in range(3):\n    if f(n): break\n    assert f(n) == 2",
+    "in a while loop": "while f(0):\n    assert f(1) == 2",
+    "under try": "try:\n    assert f(1) == 2\nexcept ValueError:\n    pass",
+    "in a context of unknown kind": "with f(0):\n    assert f(1) == 2",
+    "in a function inside": "def inner(x):\n    assert x == 2\nf(inner)",
+    "after a return": "if f(0):\n    return\nassert f(1) == 2",
+    "a name that a loop gives twice": "for c in 'ab':\n    for c in f(c):\n        pass\n    assert f(1) == c",
+    "a name that is deleted": "x = 1\ndel x\nassert f(1) == x",
+    "a name that is counted up": "x = 1\nx += 1\nassert f(1) == x",
+    "a builtin that is none": "len = f\nassert f(1) == len([1])",
+    "a call of the object": "assert f(1) == id(1)",
+    "raises with a pattern": "with pytest.raises(ValueError, match='x'):\n    f(1)",
+    "raises with a name": "with pytest.raises(ValueError) as info:\n    f(1)\nassert str(info.value)",
+    "raises an exception of the project": "with pytest.raises(table):\n    f(1)",
+}
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_what_stays_an_assertion(name: str) -> None:
+    derived = derive("def test_it():\n" + indented(STAYS[name]))
+    assert derived is not None
+    assert not derived.slots
+    for line in STAYS[name].splitlines():
+        if line.strip().startswith(("assert", "with pytest")):
+            assert ast.unparse(ast.parse(indented_block(line)).body[0]).splitlines()[0] in derived.program
+
+
+LEFT_OUT = {
+    "a fixture": "def test_it(tmp_path): assert f(1) == 2",
+    "a mark": "@pytest.mark.xfail\ndef test_it(): assert f(1) == 2",
+    "another decorator": "@f\ndef test_it(): assert f(1) == 2",
+    "an asynchronous test": "async def test_it(): assert f(1) == 2",
+    "a generator": "def test_it():\n    yield f(1)",
+    "parameters that are computed": "@pytest.mark.parametrize('x', f(0))\ndef test_it(x): assert f(x) == 2",
+    "marked parameters": (
+        "@pytest.mark.parametrize('x', [pytest.param(1, marks=pytest.mark.skip)])\ndef test_it(x): assert f(x) == 2"
+    ),
+    "a test that is defined twice": "def test_it(): assert f(1) == 1\ndef test_it(): assert f(1) == 2",
+    "fixtures that are used anyway": (
+        "@pytest.fixture(autouse=True)\ndef fix(): pass\ndef test_it(): assert f(1) == 2"
+    ),
+    "a hook of the module": "def setup_module(): pass\ndef test_it(): assert f(1) == 2",
+    "text that is no Python": "def test_it(: pass",
+    "the names that programs add": "def test_it(): assert f('_7f__') == 2",
+    "a test that is not there": "def test_other(): assert f(1) == 2",
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_is_left_out_altogether(name: str) -> None:
+    assert derive(LEFT_OUT[name]) is None
+
+
+CLASSES = {
+    "__init__": "def __init__(self): pass",
+    "a class hook": "@classmethod\n    def setup_class(cls): pass",
+    "setUp with a fixture": "def setup_method(self, method): pass",
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_with_hooks_are_left_out(name: str) -> None:
+    body = f"class TestA:\n    {CLASSES[name]}\n    def test_it(self): assert f(1) == 2\n"
+    assert derive(body, name="TestA::test_it") is None
+
+
+def test_foreign_bases_are_left_out() -> None:
+    assert derive("class TestA(table):\n    def test_it(self): assert f(1) == 2", name="TestA::test_it") is None
+
+
+def test_cases_that_do_not_all_count_are_left_out() -> None:
+    body = "@pytest.mark.parametrize('x', [1, 2])\ndef test_it(x):\n    assert f(x) == 2"
+    assert derive(body, cases=1) is None
+    assert derive(body, cases=2) is not None
+
+
+def test_a_column_of_expected_values_goes() -> None:
+    body = """
+    TABLE = [(1, [991]), (2, [992])]
+
+    @pytest.mark.parametrize("a, expected", TABLE)
+    @pytest.mark.parametrize("b", ["x"])
+    def test_it(a, expected, b):
+        assert f(a, b) == expected
+    """
+    derived = derive(body, cases=2)
+    assert derived is not None
+    assert "99" not in derived.program
+    assert "test_it(a=2, b='x')" in derived.program
+    assert "test_it(a=2, expected=[992], b='x')" in derived.recording
+    assert len(derived.entries) == 2
+
+
+def test_methods_run_on_a_fresh_instance_between_their_hooks() -> None:
+    body = """
+    import unittest
+
+    class Base(unittest.TestCase):
+        def setUp(self):
+            self.x = 1
+
+        def tearDown(self):
+            pass
+
+        def test_it(self):
+            self.assertEqual(f(self.x), 991)
+            self.assertIsNone(f(2))
+            with self.assertRaises(ValueError):
+                f(3)
+
+    class TestA(Base):
+        def test_other(self):
+            assert f(1) == 992
+    """
+    derived = derive(body, name="TestA::test_it")
+    assert derived is not None
+    assert [info.kind for info in derived.slots.values()] == ["eq", "is", "raises"]
+    assert "one = TestA('test_it')\n    one.setUp()\n    one.test_it()\n    one.tearDown()" in derived.program
+    assert "99" not in derived.program
+
+
+def test_a_program_holds_no_other_test_and_no_expected_value() -> None:
+    body = '''
+    """It gives 991."""
+    SEEN = 5
+    EXPECTED = [992]
+    LOOK_UP = {"a": 993}
+
+    def helper(x):
+        return f(x, SEEN)
+
+    def double(x):
+        return 2 * x
+
+    def test_other():
+        assert f(1) == 994
+
+    class TestMore:
+        def test_more(self):
+            assert f(1) == 995
+
+    def test_it():
+        expected = 996  # 997
+        assert helper(1) == expected
+        assert f(2) == double(998)
+
+    if __name__ == "__main__":
+        print(999)
+    '''
+    derived = derive(body)
+    assert derived is not None
+    assert "99" not in derived.program
+    assert "SEEN = 5" in derived.program
+    assert derived.recording.count("__slot_7f__") == 2
+    assert "__slot_7f__(0, helper(1), expected)" in derived.recording
+
+
+def test_refused_places_stay_assertions() -> None:
+    content = b"from p import f\ndef test_it():\n    assert f(1) == 2\n    assert f(3) == 4\n"
+    whole = derive_probes("test_x.py", content, {"test_it": 1})
+    assert whole is not None
+    less = derive_probes("test_x.py", content, {"test_it": 1}, [whole.slots[0].place])
+    assert less is not None
+    assert len(less.slots) == 1
+    assert "assert f(1) == 2" in less.program
+
+
+def test_a_test_that_is_a_helper_too_stays_whole() -> None:
+    derived = derive("def test_it():\n    x = 1\n    assert f(1) == x\ndef run():\n    test_it()")
+    assert derived is not None
+    assert not derived.slots
+
+
+def indented(body: str) -> str:
+    return "".join(f"    {line}\n" for line in body.splitlines())
+
+
+def indented_block(line: str) -> str:
+    return line.strip() + ("\n    pass" if line.rstrip().endswith(":") else "")

@@ -1,0 +1,209 @@
+"""Values that come out of a probe's sandbox: what the runner writes, what the host reads, and what it makes of it."""
+
+import enum
+import json
+from collections import Counter, OrderedDict, defaultdict, namedtuple
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_env.grading.runner.probes import to_text
+from blockers.oracle import NotPlainError, Report, decode_plain, read_lines, unmet_probes, wrong_value
+from tasks.oracle import Probe, Slot
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.complex_numbers(allow_nan=False),
+    st.text(),
+    st.binary(),
+)
+hashable = st.one_of(scalars, st.tuples(scalars, scalars), st.frozensets(scalars, max_size=3))
+plain = st.recursive(
+    hashable,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(hashable, inner, max_size=2),
+        st.sets(hashable, max_size=3),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plain)
+def test_plain_data_comes_out_as_it_was(value: object) -> None:
+    got = decode_plain(to_text(value))
+    assert got == value
+    assert type(got) is type(value)
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class AnyText(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class Hostile(dict):  # type: ignore[type-arg]
+    def items(self) -> Any:
+        return [("forged", 1)]
+
+    def __iter__(self) -> Any:
+        raise OSError
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Pair(1, 2), (1, 2)),
+        (OrderedDict(a=1), {"a": 1}),
+        (Counter("aa"), {"a": 2}),
+        (defaultdict(list, a=[1]), {"a": [1]}),
+        (Colour.RED, 1),
+        (Text("x"), "x"),
+        (Hostile(a=1), {"a": 1}),
+        (float("-inf"), float("-inf")),
+        (-(1 << 70), -(1 << 70)),
+    ],
+)
+def test_subclasses_come_out_as_their_base(value: object, expected: object) -> None:
+    assert decode_plain(to_text(value)) == expected
+
+
+NESTED: list[Any] = []
+for _ in range(30):
+    NESTED = [NESTED]
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), AnyText("x"), [AnyText("x")], iter([1]), int, NESTED, LOOP, "x" * 70_000, [0] * 5000, 1 << 40_000],
+    ids=["object", "own equality", "one inside", "iterator", "class", "depth", "loop", "text", "parts", "digits"],
+)
+def test_what_is_no_plain_data_is_opaque(value: object) -> None:
+    text = to_text(value)
+    assert text.startswith('["opaque"')
+    with pytest.raises(NotPlainError):
+        decode_plain(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "1",
+        "NaN",
+        "[]",
+        '["int", 1]',
+        '["int", "0x1 "]',
+        '["int", "1_0"]',
+        '["float", "x"]',
+        '["bytes", "0"]',
+        '["object", []]',
+        '["list", 1]',
+        '["dict", [[1]]]',
+        '["dict", [[["list", []], null]]]',
+        '["set", [["list", []]]]',
+        '["list", [["opaque", "x"]]]',
+        '["list", [' * 5000,
+        '["list", [' * 30 + "]]" * 30,
+        '"' + "x" * 70_000 + '"',
+        "null null",
+    ],
+)
+def test_text_that_stands_for_nothing_is_refused(text: str) -> None:
+    with pytest.raises(NotPlainError):
+        decode_plain(text)
+
+
+PROBE = Probe(
+    test="t",
+    program=0,
+    entry="e",
+    slots=(
+        Slot(number=0, kind="eq", expected=('["int", "1"]', '["int", "2"]')),
+        Slot(number=1, kind="is", expected=("true",)),
+        Slot(number=2, kind="raises", expected=('["list", ["ValueError"]]',)),
+    ),
+)
+RIGHT = [
+    ["a", 0, '["float", "0x1.0p+0"]'],
+    ["a", 1, "true"],
+    ["a", 0, '["int", "2"]'],
+    ["a", 2, '["list", ["UnicodeError", "ValueError"]]'],
+    ["a", None, None],
+]
+
+
+def objection(lines: list[list[object]]) -> str:
+    reports = read_lines(json.dumps(line) for line in lines)
+    return unmet_probes({0: PROBE}, {0: reports["a"]} if "a" in reports else {}).get(0, "")
+
+
+def test_what_is_right_is_met() -> None:
+    assert objection(RIGHT) == ""
+
+
+WRONG = {
+    "nothing": [],
+    "no end": RIGHT[:-1],
+    "an end before all": [RIGHT[-1], *RIGHT],
+    "two ends": [*RIGHT, RIGHT[-1]],
+    "a value after the end": [*RIGHT, RIGHT[0]],
+    "a value too few": RIGHT[1:],
+    "a value too many": [RIGHT[1], *RIGHT],
+    "another order": [RIGHT[2], RIGHT[1], RIGHT[0], *RIGHT[3:]],
+    "another value": [["a", 0, '["int", "3"]'], *RIGHT[1:]],
+    "an opaque value": [["a", 0, '["opaque", "x.Any"]'], *RIGHT[1:]],
+    "no value": [["a", 0], *RIGHT[1:]],
+    "a value and the expected one": [["a", 0, '["int", "1"]', '["int", "1"]'], *RIGHT[1:]],
+    "a value of another form": [["a", 0, 1], *RIGHT[1:]],
+    "1 for True": [RIGHT[0], ["a", 1, '["int", "1"]'], *RIGHT[2:]],
+    "another exception": [*RIGHT[:3], ["a", 2, '["list", ["KeyError"]]'], RIGHT[-1]],
+    "no exception": [*RIGHT[:3], ["a", 2, '["list", []]'], RIGHT[-1]],
+    "an unknown slot": [["a", 7, "null"], *RIGHT],
+    "a slot that is no number": [["a", True, "null"], *RIGHT],
+    "another label": [["b", *line[1:]] for line in RIGHT],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_not_exactly_right_is_not_met(name: str) -> None:
+    assert objection(WRONG[name])
+
+
+def test_lines_that_are_none_count_for_nothing() -> None:
+    noise = ["", "x", "[]", "{}", "null", "[1, 2, 3]", '"abc"', "[" * 10_000, "[null, null, null]"]
+    reports = read_lines([*noise, *(json.dumps(line) for line in RIGHT), *noise])
+    assert set(reports) == {"a"}
+    assert not wrong_value(PROBE, reports["a"])
+
+
+def test_a_probe_without_slots_must_run_to_its_end() -> None:
+    bare = PROBE.model_copy(update={"slots": ()})
+    assert unmet_probes({0: bare}, {0: Report({}, ended=True)}) == {}
+    assert unmet_probes({0: bare}, {0: Report({}, ended=False)})
+    assert unmet_probes({0: bare}, {})
