@@ -1,4 +1,5 @@
 """What sandboxes cost, beside Docker by hand and others' sandboxes: python bench/sandbox.py [--rounds N] [--peers]
+(or --idle N, which measures what N idle ones take).
 
 Prints the median (p50) in milliseconds of each step, and how many times faster than Docker by hand it is, all measured
 in this one run and taken in turns, so that a busy machine is busy for all. Docker is left out where none answers.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from idle import measure_idle
 from peers.install import BY_HAND, NAMES, PINS, Ground
 from rich.console import Console
 from rich.table import Table
@@ -152,11 +154,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30, help="sandboxes of bubblewrap; Docker gets a fifth of it")
     parser.add_argument("--peers", action="store_true", help="SWE-ReX and mini-swe-agent too, installed in this run")
+    parser.add_argument("--idle", type=int, default=0, help="what so many idle sandboxes take, and nothing else")
     options = parser.parse_args(arguments)
     rounds = options.rounds
     with ExitStack() as stack:
         tree = make_tree(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-"))))
         bubblewrap = BubblewrapBackend()
+        if options.idle:
+            return measure_idle(bubblewrap, tree, options.idle)
         subjects: dict[str, tuple[int, Callable[[], Round]]] = {"bubblewrap": (rounds, lambda: ours(bubblewrap, tree))}
         try:
             version = docker_client().version()["Version"]
@@ -174,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{os.cpu_count()} cores, load {before:.1f}; a tree of {FILES} files; {rounds} rounds of bubblewrap")
         show(measure(subjects))
         print(f"load at the end {os.getloadavg()[0]:.1f}")
+    return None
 
 
 if __name__ == "__main__":

@@ -291,8 +291,11 @@ class _Pipes:
     """The pipes of a start. Each is (read end, write end)."""
 
     def __init__(self) -> None:
-        self.command, self.status, self.output = os.pipe(), os.pipe(), os.pipe()
-        self.info, self.block = os.pipe(), os.pipe()
+        try:
+            self.command, self.status, self.output = os.pipe(), os.pipe(), os.pipe()
+            self.info, self.block = os.pipe(), os.pipe()
+        except OSError as error:
+            raise SandboxError(f"no sandbox can be started: {error}; raise the limit on files: ulimit -n") from error
         self._ours = ShellPipes(self.command[1], self.status[0], self.output[0])
         self._open = {*self.command, *self.status, *self.output, *self.info, *self.block}
 

@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -18,6 +19,9 @@ _PROGRAM = str(files("agent_env.sandbox").joinpath("spawner.py"))
 
 _START_SECONDS = 20.0
 """How long a start may take to its answer; far more than it takes on a busy machine."""
+
+_ROOM = 256
+"""Descriptors that are kept free for others."""
 
 _lock = threading.Lock()
 
@@ -87,7 +91,16 @@ def spawn(request: Request, descriptors: Sequence[int], namespace: int | None = 
             raise SandboxError(f"no sandbox was started within {_START_SECONDS:.0f} s") from None
     if not held:
         raise SandboxError(f"no sandbox was started: {json.loads(answer)['error'] if answer else 'the spawner died'}")
+    _make_room(max(held))
     return Spawned(held[0], held[1], held[2] if held[2:] else None)
+
+
+def _make_room(highest: int) -> None:
+    """Raise this process's limit on descriptors before it is reached: a sandbox takes six."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and highest > soft - _ROOM:
+        wanted = soft * 2 if hard == resource.RLIM_INFINITY else min(soft * 2, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _send(message: bytes, descriptors: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -207,6 +208,8 @@ def main(arguments: Sequence[str]) -> None:
     if os.getppid() == host:  # else it died, and the number may be another's
         os.chdir("/")
         os.umask(0o022)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the host may have raised its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, most) if most >= 0 else 1024, most))
         requests = int(arguments[1])
         os.set_inheritable(requests, False)
         serve(socket.socket(fileno=requests), watched)
