@@ -39,6 +39,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         max_steps: turns of an episode.
         time_limit: seconds that the tools may run in one episode.
         command_timeout: seconds that one command may run.
+        silence_timeout: seconds that one command of the shell may print nothing; None: as long as it runs.
         observation_chars: longest observation of one call.
         feedback: whether an observation gets a note where the environment blocked what was tried.
         call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
@@ -62,6 +63,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         max_steps: int = 30,
         time_limit: float = 1800.0,
         command_timeout: float = 30.0,
+        silence_timeout: float | None = None,
         observation_chars: int = DEFAULT_CHARS,
         call_format: str = DEFAULT_FORMAT,
         feedback: bool = True,
@@ -78,6 +80,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             max_steps=max_steps,
             time_limit=time_limit,
             command_timeout=command_timeout,
+            silence_timeout=silence_timeout,
             observation_chars=observation_chars,
             call_format=call_format,
             feedback=feedback,

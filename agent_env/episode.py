@@ -47,10 +47,12 @@ class Rules:
     """Seconds that the tools may run in all."""
     command_timeout: float = 30.0
     """Seconds that one command may run."""
+    silence_timeout: float | None = None
+    """Seconds that one command of the shell may print nothing; None: as long as it runs."""
     observation_chars: int = DEFAULT_CHARS
     """Longest observation of one call."""
     timeouts_in_a_row: int = 3
-    """So many commands one after the other that run into their timeout end the episode."""
+    """So many commands one after the other that are ended for their time or their silence end the episode."""
     call_format: str = DEFAULT_FORMAT
     """One of ``agent_env.tools.FORMATS``."""
     feedback: bool = True
@@ -58,7 +60,8 @@ class Rules:
 
     def __post_init__(self) -> None:
         choose_format(self.call_format)
-        for name in ("max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"):
+        numbers = ["max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"]
+        for name in numbers if self.silence_timeout is None else [*numbers, "silence_timeout"]:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
                 raise BadInputError(f"{name} is {value!r}; expected a number above 0")
@@ -97,6 +100,7 @@ class Episode:
         self.form = choose_format(self.rules.call_format)
         self.toolbox = Toolbox(
             command_timeout=self.rules.command_timeout,
+            silence_timeout=self.rules.silence_timeout,
             chars=self.rules.observation_chars,
             shell_only=self.form.shell_only,
             submits_by_output=self.form.submits_by_output,
@@ -257,7 +261,8 @@ class Episode:
         self._seconds += time.monotonic() - begun
         if self.toolbox.runs_commands(call.name):
             self._last_stop = observation.stopped
-            self._timeouts = self._timeouts + 1 if observation.stopped is StopCause.TIMEOUT else 0
+            too_long = observation.stopped in (StopCause.TIMEOUT, StopCause.NO_OUTPUT)
+            self._timeouts = self._timeouts + 1 if too_long else 0
         assert self._watch is not None
         return self._watch.see(call, observation, turn=self.steps + 1)
 

@@ -27,6 +27,7 @@ class Bash:
     Args:
         timeout: seconds a command may run; an agent may ask for less, and gets this where it asks for more.
         chars: longest observation.
+        silence: seconds a command may print nothing; None: as long as it runs.
         submits: whether a command that succeeds and prints ``SUBMIT_LINE`` first ends the work.
     """
 
@@ -35,15 +36,16 @@ class Bash:
     help: ClassVar[str] = f"run a command in a persistent shell, at first in {WORK_DIR}; no network."
     arguments: ClassVar[type[Arguments]] = BashArguments
 
-    def __init__(self, *, timeout: float, chars: int, submits: bool = False) -> None:
+    def __init__(self, *, timeout: float, chars: int, silence: float | None = None, submits: bool = False) -> None:
         self.timeout = timeout
+        self._silence = silence
         self._chars = chars
         self._submits = submits
 
     def run(self, sandbox: Sandbox, arguments: BashArguments) -> Observation:
         """Run the command; its exit status is told where it is not 0."""
         timeout = min(arguments.timeout or self.timeout, self.timeout)
-        result = sandbox.run(arguments.command, timeout=timeout)
+        result = sandbox.run(arguments.command, timeout=timeout, silence=self._silence)
         note = stop_note(result, timeout)
         output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars)
         text = "\n".join(part for part in (output, note) if part) or "[no output]"

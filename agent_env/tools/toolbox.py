@@ -22,6 +22,7 @@ class Toolbox:
 
     Args:
         command_timeout: seconds a command may run.
+        silence_timeout: seconds a command of the shell may print nothing; None: as long as it runs.
         chars: longest observation of one call.
         shell_only: whether the shell is the only tool.
         submits_by_output: whether a command that prints ``SUBMIT_LINE`` first submits.
@@ -31,11 +32,12 @@ class Toolbox:
         self,
         *,
         command_timeout: float = 30.0,
+        silence_timeout: float | None = None,
         chars: int = DEFAULT_CHARS,
         shell_only: bool = False,
         submits_by_output: bool = False,
     ) -> None:
-        self._bash = Bash(timeout=command_timeout, chars=chars, submits=submits_by_output)
+        self._bash = Bash(timeout=command_timeout, chars=chars, silence=silence_timeout, submits=submits_by_output)
         self._search = Search(timeout=command_timeout, chars=chars)
         others: tuple[Tool, ...] = () if shell_only else (Editor(chars=chars), self._search, Submit())
         tools: tuple[Tool, ...] = (self._bash, *others)

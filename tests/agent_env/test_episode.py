@@ -1,6 +1,8 @@
 """The state machine of an episode: one outcome whatever happens, nothing raised for what a policy writes, nothing left
 running at the end."""
 
+import itertools
+import math
 import re
 import threading
 import time
@@ -76,12 +78,12 @@ class BrokenBackend(BubblewrapBackend):
         sandbox = super().create(replace(spec, limits=Limits(memory_bytes=128 << 20)))
         run, left = sandbox.run, self.after
 
-        def failing(command: str, *, timeout: float, cwd: str | None = None) -> object:
+        def failing(command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None) -> object:
             nonlocal left
             left -= 1
             if left < 0:
                 raise SandboxError("the disk is on fire")
-            return run(command, timeout=timeout, cwd=cwd)
+            return run(command, timeout=timeout, cwd=cwd, silence=silence)
 
         sandbox.run = failing  # type: ignore[method-assign, assignment]
         return sandbox
@@ -171,13 +173,28 @@ class TestLimits:
         )
         assert episode.steps == 4
 
+    def test_silence(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, bench, Rules(silence_timeout=0.3, timeouts_in_a_row=2))
+        talks = bash("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done")
+        assert play(episode, [talks, bash("echo x; sleep 60"), bash("sleep 60")]) == LimitStopped("timeouts")
+        assert episode.transcript[2][1] == "1\n2\n3\n4\n5\n6"
+        assert episode.transcript[4][1].startswith("x\n")
+        assert "printed nothing" in episode.transcript[4][1]
+
     def test_a_limit_within_a_turn_stops_its_other_calls(self, bench: Workbench, task: Task) -> None:
         episode = Episode(task, bench, Rules(command_timeout=0.1, timeouts_in_a_row=1))
         assert play(episode, [bash("sleep 9") + bash("echo never")]) == LimitStopped("timeouts")
         assert "never" not in episode.transcript[-1][1]
 
-    @pytest.mark.parametrize("field", ["max_steps", "time_limit", "command_timeout", "observation_chars"])
-    @pytest.mark.parametrize("value", [0, -1, "many", None, float("nan")])
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *itertools.product(
+                ["max_steps", "time_limit", "command_timeout", "observation_chars"], [0, -1, "many", None, math.nan]
+            ),
+            *itertools.product(["silence_timeout"], [0, -1, "many", math.nan]),
+        ],
+    )
     def test_rules_that_are_none(self, field: str, value: object) -> None:
         with pytest.raises(BadInputError, match=f"{field} is {value!r}; expected a number above 0"):
             Rules(**{field: value})  # type: ignore[arg-type]
