@@ -173,11 +173,17 @@ def version_1(root: Path) -> Hierarchy:
     """
     folders = {controller: root / controller / FOLDER for controller in ("memory", "pids")}
     for folder in folders.values():
-        folder.mkdir(exist_ok=True)
+        _make_ours(folder)
     with contextlib.suppress(OSError):
-        (root / "cpu" / FOLDER).mkdir(exist_ok=True)
+        _make_ours(root / "cpu" / FOLDER)
         folders["cpu"] = root / "cpu" / FOLDER
     return Hierarchy(1, folders)
+
+
+def _make_ours(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} is another user's")
 
 
 def version_2(root: Path, own: str) -> Hierarchy | None:
