@@ -93,6 +93,8 @@ class Episode:
         self.recorder = recorder
         self.outcome: Outcome | None = None
         self.steps = 0
+        self.observations: tuple[Observation, ...] = ()
+        """What each call of the last turn showed, before it was joined."""
         self.deadline = math.inf
         """By ``time.monotonic``: no call starts or runs on after it; the episode ends as ``LimitStopped("time")``."""
         self.transcript: list[tuple[str, str]] = []
@@ -224,7 +226,9 @@ class Episode:
         return "\n\n".join(f"[{who}]\n{text}" for who, text in self.transcript)
 
     def _play(self, sandbox: Sandbox, said: str, read: Callable[[], list[ToolCall]]) -> tuple[str, Outcome | None]:
+        self.observations = ()
         calls, observations = self._run_calls(sandbox, read)
+        self.observations = tuple(observations)
         self.steps += 1
         if self.recorder:
             self.recorder.add_turn(

@@ -50,7 +50,7 @@ class Bash:
         output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars)
         text = "\n".join(part for part in (output, note) if part) or "[no output]"
         submitted = self._submits and result.exit_code == 0 and _first_line(result.output) == SUBMIT_LINE
-        return Observation(text, submitted=submitted, stopped=result.stopped)
+        return Observation(text, submitted=submitted, stopped=result.stopped, result=result)
 
 
 def stop_note(result: CommandResult, timeout: float) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from agent_env.sandbox.base import StopCause
+from agent_env.sandbox.base import CommandResult, StopCause
 
 DEFAULT_CHARS = 10_000
 """Longest observation; most agents of the field cut between 10,000 and 30,000."""
@@ -16,6 +16,8 @@ class Observation(NamedTuple):
     """Whether the call ended the work."""
     stopped: StopCause | None = None
     """Why a command was ended, where it did not end by itself."""
+    result: CommandResult | None = None
+    """What ``bash``'s command did, for interfaces that tell it in their own way."""
 
 
 def clip(text: str, limit: int) -> str:
