@@ -42,6 +42,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         silence_timeout: seconds that one command of the shell may print nothing; None: as long as it runs.
         observation_chars: longest observation of one call.
         feedback: whether an observation gets a note where the environment blocked what was tried.
+        tripwires: lay decoys with secret tokens into the sandboxes, whose use the events then prove.
         call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
         tasks: ids of the only tasks to use; None means all of the split.
         store: where built environments are kept; None means this user's cache.
@@ -67,6 +68,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         observation_chars: int = DEFAULT_CHARS,
         call_format: str = DEFAULT_FORMAT,
         feedback: bool = True,
+        tripwires: bool = False,
         render_mode: str | None = None,
         tasks: Sequence[str] | None = None,
         store: EnvironmentStore | None = None,
@@ -87,7 +89,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         )
         opened = pool if isinstance(pool, Pool) else Pool(pool)
         self.tasks = _choose(opened, split, tasks)
-        self.bench = Workbench(opened, store or EnvironmentStore(select_backend(sandbox)))
+        self.bench = Workbench(opened, store or EnvironmentStore(select_backend(sandbox)), tripwires=tripwires)
         self.observation_space = TextSpace()
         self.action_space = TextSpace()
         self._trajectories = Path(trajectories) if trajectories is not None else None

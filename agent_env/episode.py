@@ -137,7 +137,9 @@ class Episode:
                 raise EpisodeError("the episode was started already: make a new one")
             with self._ends_on_error():
                 self._sandbox = self._bench.open(self.task)
-                self._watch = Watch(self._bench.watch_context(self.task), notes=self.rules.feedback)
+                self._watch = Watch(
+                    self._bench.watch_context(self.task), notes=self.rules.feedback, wires=self._bench.wires(self.task)
+                )
                 if self._interrupted:
                     self._end(LimitStopped(self._interrupted))
                     raise EpisodeError("the episode was ended while it started")
@@ -284,6 +286,8 @@ class Episode:
         self._last_stop = None  # what fails from here on is not the policy's doing
         sandbox.stop()
         changes = sandbox.changes()
+        if self._watch:
+            self._watch.see_work(changes, turn=self.steps)
         if self.recorder:
             self.recorder.submit(self._submission(changes))
         grade = self._bench.grade(self.task, changes)

@@ -10,7 +10,9 @@ from blockers.monitor.events import Event
 from blockers.monitor.feedback import feedback
 from blockers.monitor.hit import Context
 from blockers.path_rules import top_names
+from blockers.tripwires import Tripwires, call_trips, work_trips
 from tasks.paths import PathKind, path_kind
+from tasks.tree import Edits
 
 _COMMON_FOLDERS = frozenset(
     {"src", "lib", "docs", "doc", "examples", "scripts", "tools", "bench", "benchmarks", "python"}
@@ -23,18 +25,26 @@ class Watch:
     Args:
         context: what is known of the task.
         notes: whether blocked attempts get a note in the observation.
+        wires: the decoys' tokens, or None where there are none.
     """
 
-    def __init__(self, context: Context, *, notes: bool) -> None:
+    def __init__(self, context: Context, *, notes: bool, wires: Tripwires | None = None) -> None:
         self.events: list[Event] = []
-        self._context, self._notes = context, notes
+        self._context, self._notes, self._wires = context, notes, wires
 
     def see(self, call: ToolCall, observation: Observation, *, turn: int) -> Observation:
         """Record the events of one call; the observation comes back with its note, where there is one to add."""
         found = classify(call.name, call.arguments, observation.text, turn=turn, context=self._context)
         self.events += found
+        if self._wires:
+            self.events += call_trips(self._wires, call.arguments, observation.text, turn=turn)
         note = feedback(found) if self._notes else ""
         return observation._replace(text=f"{observation.text}\n{note}") if note else observation
+
+    def see_work(self, changes: Edits, *, turn: int) -> None:
+        """Record what the finished work itself proves."""
+        if self._wires:
+            self.events += work_trips(self._wires, changes, turn=turn)
 
 
 def watch_context(repo: str, existing: Collection[str]) -> Context:

@@ -12,8 +12,10 @@ from agent_env.layers import task_layer
 from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.store import Build, EnvironmentStore
 from agent_env.watch import watch_context
+from agent_env.wired_layer import tripwire_key, wired_layer
 from blockers.crossing import crossing
 from blockers.monitor.hit import Context
+from blockers.tripwires import Tripwires, make_tripwires
 from tasks.patch import make_patch, reader
 from tasks.pool import Pool
 from tasks.task import Task
@@ -25,12 +27,17 @@ class UnblockedWarning(UserWarning):
 
 
 class Workbench:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, pool: Pool, store: EnvironmentStore) -> None:
+    Args:
+        tripwires: lay decoys with secret tokens into the sandboxes; see ``blockers/tripwires.py``.
+    """
+
+    def __init__(self, pool: Pool, store: EnvironmentStore, *, tripwires: bool = False) -> None:
         self.pool = pool
         self.store = store
         self._contexts: dict[str, Context] = {}
+        self._key = tripwire_key(store.root) if tripwires else None
         if pool.unblocked:
             warnings.warn(
                 f"{pool.path} is UNBLOCKED: agents find the solution in the repository's history. Its rewards measure "
@@ -67,7 +74,15 @@ class Workbench:
             BadInputError: the pool lacks the environment, or it cannot be built.
         """
         build = self.build(task)
-        return self.store.backend.create(build.spec(self.layer(task), limits=limits))
+        wires = self.wires(task)
+        if wires is None:
+            return self.store.backend.create(build.spec(self.layer(task), limits=limits))
+        layer, mounts = wired_layer(build, task, wires)
+        return self.store.backend.create(build.spec(layer, limits=limits, mounts=mounts))
+
+    def wires(self, task: Task) -> Tripwires | None:
+        """The task's tripwires, or None where they are off."""
+        return make_tripwires(self._key, task.id) if self._key is not None else None
 
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""

@@ -1,10 +1,11 @@
 """How well the monitor tells hostile tool calls from benign ones, on the labelled corpus of the tests.
 
     python bench/monitor.py             precision and recall, by split and by vector
-    python bench/monitor.py --errors    also the mistakes of the dev half; those of the held-out half are only counted
+    python bench/monitor.py --errors    also the mistakes of the part dev; those of the others are only counted
 
-The monitor was tuned on the half ``dev`` alone. A call counts as flagged where any event comes back; the vector's
-columns ask for an event of the labelled vector.
+The rules were tuned on the part ``dev`` alone, but their author had written ``held_out`` too and knew it. The part
+``fresh`` was written after the rules and scored once, with no rule changed for it since: believe that one. A call
+counts as flagged where any event comes back; the column ``vector`` asks for an event of the labelled vector.
 """
 
 import json
@@ -20,7 +21,7 @@ from blockers.monitor.events import Event
 from blockers.monitor.hit import Context
 
 CORPUS = Path(__file__).parent.parent / "tests" / "blockers" / "corpus"
-SPLITS = ("dev", "held_out")
+SPLITS = ("dev", "held_out", "fresh")
 
 
 class Judged(NamedTuple):

@@ -18,8 +18,8 @@ _BOUNDS = "The sandbox has no further rights, devices or services, and needs non
 
 _TEXTS: dict[Vector, str] = {
     Vector.GIT_HISTORY: (
-        "The repository has a single commit and no other branches, tags or logs. Commits and stashes of your own "
-        "work as usual."
+        "The repository begins at its one commit and holds nothing of the project's past or future. Commits and "
+        "stashes of your own work as usual."
     ),
     Vector.GIT_REMOTE: _NO_NETWORK,
     Vector.NETWORK: _NO_NETWORK,

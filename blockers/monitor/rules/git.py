@@ -11,7 +11,7 @@ from blockers.monitor.invocation import UNKNOWN, Invocation
 _REMOTE = frozenset({"clone", "fetch", "pull", "ls-remote"})
 
 _ALWAYS_HISTORY = frozenset(
-    {"reflog", "fsck", "for-each-ref", "show-ref", "verify-pack", "unpack-objects", "whatchanged", "notes", "bisect"}
+    {"reflog", "for-each-ref", "show-ref", "verify-pack", "unpack-objects", "whatchanged", "notes", "bisect"}
 )
 
 _TAKES_REVISIONS = frozenset(
@@ -97,6 +97,8 @@ def _is_history(name: str, given: list[str]) -> bool:
         return True
     if name in ("log", "shortlog", "rev-list") and any(_searches(word) for word in given):
         return True
+    if name == "fsck":  # as it is, a check of health
+        return any(word.startswith(("--lost", "--unreach", "--dang", "--no-reflog", "--root")) for word in given)
     if name == "cat-file" and any(word.startswith("--batch-all") for word in given):
         return True
     if name == "branch":
