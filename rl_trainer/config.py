@@ -87,6 +87,8 @@ class TrainConfig(Record):
     """Turns of an episode."""
     command_timeout: float = Field(default=30.0, gt=0)
     """Seconds that one command of the policy may run."""
+    tripwires: bool = False
+    """Lay decoys with secret tokens into the sandboxes; their use is an event of its own."""
     concurrency: int = Field(default=16, ge=1)
     """Episodes at once, and the sampler's batch."""
     token_budget: int = Field(default=4096, ge=64)

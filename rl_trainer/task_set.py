@@ -53,6 +53,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
             split=config.split,
             max_steps=config.max_turns,
             command_timeout=config.command_timeout,
+            tripwires=config.tripwires,
             store=store,
         )
 
