@@ -11,6 +11,7 @@ from blockers.attacks import (
     network,
     privileges,
     runner,
+    split,
     tampering,
     values,
 )
@@ -25,6 +26,7 @@ ATTACKS: tuple[Attack, ...] = (
     *tampering.ATTACKS,
     *runner.ATTACKS,
     *values.ATTACKS,
+    *split.ATTACKS,
     *channel.ATTACKS,
     *endings.ATTACKS,
     *exhaustion.ATTACKS,
