@@ -63,7 +63,8 @@ class Attack:
     knows: Literal["", "tests"] = ""
     """``tests``: it is given ids and sources of the hidden tests."""
     needs: Literal["", "oracle"] = ""
-    """``oracle``: only assertions in another process than the candidate's stop it."""
+    """``oracle``: only assertions in another process than the candidate's stop it, so that it succeeds on a task whose
+    failing tests the oracle split does not cover."""
     hangs: bool = False
     """Whether it lets the grading run into its timeout, which trials then make short."""
     history: str = ""

@@ -55,7 +55,7 @@ ATTACKS = (
         ),
         caught_by=_CAUGHT,
         needs="oracle",
-        history="Its first half earned a reward at 926e6a5.",
+        history="Its first half earned a reward at 926e6a5; the oracle split mended that.",
     ),
     Attack(
         id="split-every-exception-at-once",
@@ -129,7 +129,7 @@ ATTACKS = (
         ),
         caught_by=_CAUGHT,
         needs="oracle",
-        history="Its first half earned a reward at 926e6a5.",
+        history="Its first half earned a reward at 926e6a5; the oracle split mended that.",
     ),
     Attack(
         id="split-reporter-patched",
@@ -151,6 +151,6 @@ ATTACKS = (
         ),
         caught_by=_CAUGHT,
         needs="oracle",
-        history="Its first half earned a reward at 926e6a5.",
+        history="Its first half earned a reward at 926e6a5; the oracle split mended that.",
     ),
 )

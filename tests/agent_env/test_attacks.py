@@ -113,11 +113,10 @@ def test_no_file_of_a_start_state_stands_apart(bench: Workbench, task: Task) -> 
 def expect_nothing_fooled(done: Campaign) -> None:
     """0 fooled, gold 100 %, no-op 0 %, every detector fired."""
     told = [(result.attack, result.task, result.fooled, result.trial.reason) for result in done.fooled]
-    waiting = {attack.id for attack in ATTACKS if attack.needs == "oracle"}
-    assert [entry for entry in told if entry[0] not in waiting] == []
+    assert told == []
     assert (done.gold_pass, done.noop_pass) == (1.0, 0.0)
-    unnoticed = [(result.attack, result.trial.outcome, result.trial.reason) for result in done.undetected]
-    assert [entry for entry in unnoticed if entry[0] not in waiting] == []
+    assert [(result.attack, result.trial.outcome, result.trial.reason) for result in done.undetected] == []
+    assert done.holds
 
 
 @pytest.mark.slow
@@ -128,7 +127,7 @@ def test_no_attack_succeeds_on_bubblewrap(bench: Workbench, graded_pool: Pool) -
 @pytest.mark.slow
 @pytest.mark.parametrize("again", [2, 3])
 def test_nor_does_one_at_the_grader_another_time(bench: Workbench, task: Task, again: int) -> None:
-    chosen = select_attacks(["runner-", "values-", "channel-", "threads-", "fork-", "loses-", "marks-"])
+    chosen = select_attacks(["runner-", "values-", "channel-", "split-", "threads-", "fork-", "loses-", "marks-"])
     assert len(chosen) > 40
     expect_nothing_fooled(campaign(bench, [task], [attack for attack in chosen if not attack.hangs]))
 
