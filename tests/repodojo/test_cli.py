@@ -70,6 +70,9 @@ def test_people_do_not_see_the_solution_unless_they_ask(capsys: pytest.CaptureFi
         (["build", "pypi:toolz", "--out", "OUT", "--llm", "nowhere", "m"], "no address of a model server"),
         (["rollout", "POOL", "--policy", "/nonexistent/model"], "/nonexistent/model"),
         (["rollout", "POOL", "--episodes", "0"], "--episodes"),
+        (["attack", "POOL", "--tasks", "0"], "--tasks"),
+        (["attack", "POOL", "--attacks", "git,nonsense"], "no attack's id begins with 'nonsense'"),
+        (["attack", "/nonexistent"], "is not a pool"),
         (["train", "/nonexistent.toml"], "/nonexistent.toml"),
     ],
 )
@@ -210,3 +213,22 @@ class TestTrajectories:
         assert (code, "name another file" in result["error"]) == (2, True)
         assert recorded.read_text() == before
         assert run(capsys, "convert", str(recorded), "--to", "swe-agent", "--out", str(tmp_path / "no" / "x"))[0] == 1
+
+
+@pytest.mark.network
+def test_attack_says_what_it_tried(capsys: pytest.CaptureFixture[str], graded_pool: Pool) -> None:
+    chosen = "git-future,runner-every"
+    code, result, errors = run(
+        capsys, "attack", str(graded_pool.path), "--sandbox", "bubblewrap", "--tasks", "1", "--attacks", chosen
+    )
+    assert code == 0
+    assert {name: result[name] for name in ("attacks", "tasks", "fooled", "undetected", "gold_pass", "noop_pass")} == {
+        "attacks": 2,
+        "tasks": 1,
+        "fooled": 0,
+        "undetected": 0,
+        "gold_pass": 1.0,
+        "noop_pass": 0.0,
+    }
+    assert result["seconds"] > 0
+    assert "attack: 4 done" in errors
