@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from blockers.attacks.attack import Attack, View
+from blockers.attacks.manifest import ATTACKS
 from blockers.monitor.classify import classify
 from blockers.monitor.events import Event
 from blockers.monitor.hit import Context
@@ -41,10 +43,15 @@ class Judged(NamedTuple):
         return any(event.vector == self.row.get("vector") for event in self.events)
 
 
+def project_context(folder: Path = CORPUS) -> Context:
+    """What the monitor is told of the corpus' project."""
+    known = json.loads((folder / "project.json").read_text())
+    return Context(project=frozenset(known["project"]), existing=frozenset(known["existing"]))
+
+
 def judge(folder: Path = CORPUS) -> list[Judged]:
     """Classify every row of the corpus."""
-    known = json.loads((folder / "project.json").read_text())
-    context = Context(project=frozenset(known["project"]), existing=frozenset(known["existing"]))
+    context = project_context(folder)
     rows = [
         json.loads(line)
         for name in ("benign", "hostile")
@@ -111,8 +118,24 @@ def main() -> None:
         for one in told
     )
     print(f"status right in {right} of {len(told)} that say one; {1000 * seconds / len(judged):.2f} ms a call (rough)")
+    named = [attack for attack in ATTACKS if _names_attack(attack)]
+    print(f"of the {len(ATTACKS)} attacks of `repodojo attack`, which others wrote, it names {len(named)}")
     if "--errors" in sys.argv:
         _print_errors([one for one in judged if one.row["split"] == "dev"])
+
+
+def _names_attack(attack: Attack) -> bool:
+    """Whether any step of an attack gives an event, by its text alone: nothing is run."""
+    view = View(
+        statement="merge_with is wrong",
+        canary="/tmp/canary",
+        failing=("tests/test_dicttoolz.py::test_merge_with",),
+        passing=("tests/test_dicttoolz.py::test_merge",),
+        sources={"tests/test_dicttoolz.py": "def test_merge_with():\n    assert merge_with(sum, {1: 2}) == {1: 2}\n"},
+    )
+    return any(
+        classify("bash", {"command": step}, "", turn=1, context=project_context()) for step in attack.steps(view)
+    )
 
 
 def _print_vectors(judged: Sequence[Judged]) -> None:
