@@ -13,6 +13,7 @@ from agent_env.sandbox.base_image import choose_image
 from agent_env.sandbox.docker_client import KERNEL_SHARING, choose_runtime, docker_client
 from agent_env.sandbox.docker_foreign import ForeignDockerSandbox
 from agent_env.sandbox.docker_guard import ensure_guard
+from agent_env.sandbox.docker_kept import reap_copies
 from agent_env.sandbox.docker_mounts import may_mount
 from agent_env.sandbox.docker_plan import make_plan
 from agent_env.sandbox.docker_pool import WarmPool
@@ -80,7 +81,7 @@ class DockerBackend:
         api = docker_client().api
         with daemon_errors("remove what was left"):
             reaped = remove_orphans(api)
-        return max(reap_residences(residence_base()), len(reaped))
+        return max(reap_residences(residence_base()), len(reaped)) + reap_copies()
 
     def close(self) -> None:
         """Remove the containers that were started ahead; sandboxes stay. The backend may be used again."""

@@ -9,25 +9,35 @@ import hashlib
 import os
 import shutil
 import subprocess
-import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from agent_env.errors import SandboxError
-from tasks.home import home
+from agent_env.sandbox.docker_kept import hold_copy
 
 SMALL_FILES = 300
 """A layer of at most so many files and folders is copied for each sandbox: a few milliseconds."""
 
 
-def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> list[Path]:
-    """Make ``folder/0``, ``folder/1``, ... stand for ``layers``, each owned by ``user``; returns them.
+class LaidLayers(NamedTuple):
+    """Layers as a container may mount them."""
+
+    places: list[Path]
+    """The bottom first."""
+    holds: list[int]
+    """Descriptors that keep copies in the cache from being removed; close them at the end."""
+
+
+def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> LaidLayers:
+    """Make ``folder/0``, ``folder/1``, ... stand for ``layers``, each owned by ``user``.
 
     Links, since the kernel takes a page of mount options and gives commas and colons a meaning of their own.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    found = []
+    laid = LaidLayers([], [])
     for number, layer in enumerate(layers):
         place = folder / str(number)
         if os.geteuid() != 0 or layer.stat().st_uid == user:
@@ -37,9 +47,12 @@ def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> list[Path]:
             if len(entries) <= SMALL_FILES:
                 _copy(layer, place, user)
             else:
-                place.symlink_to(_kept_copy(layer, entries, user))
-        found.append(place)
-    return found
+                name = hashlib.sha256("\n".join((str(user), *entries)).encode(errors="surrogateescape")).hexdigest()
+                kept, hold = hold_copy(name[:24], layer, partial(_copy, layer, user=user))
+                laid.holds.append(hold)
+                place.symlink_to(kept)
+        laid.places.append(place)
+    return laid
 
 
 def _entries(layer: Path) -> list[str]:
@@ -50,21 +63,6 @@ def _entries(layer: Path) -> list[str]:
             status = (Path(folder) / name).lstat()
             found.append(f"{folder}/{name} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
     return sorted(found)
-
-
-def _kept_copy(layer: Path, entries: Sequence[str], user: int) -> Path:
-    """A copy in the cache, made where it is not there yet."""
-    name = hashlib.sha256("\n".join((str(user), *entries)).encode(errors="surrogateescape")).hexdigest()[:24]
-    place = home() / "owned" / name
-    if not place.is_dir():
-        beside = place.with_name(f"{name}.{uuid.uuid4().hex}")
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        _copy(layer, beside, user)
-        try:
-            beside.rename(place)
-        except OSError:  # another process was first
-            shutil.rmtree(beside)
-    return place
 
 
 def own(tree: Path, user: int) -> None:

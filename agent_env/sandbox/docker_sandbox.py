@@ -10,7 +10,7 @@ from pathlib import Path
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.docker_container import Container, WorkTree
-from agent_env.sandbox.docker_layers import lay_layers, own
+from agent_env.sandbox.docker_layers import LaidLayers, lay_layers, own
 from agent_env.sandbox.docker_mounts import mount_into
 from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
 from agent_env.sandbox.docker_pool import WarmPool
@@ -31,12 +31,12 @@ class DockerSandbox(LocalSandbox):
         self._plan = plan
         self._pool = pool
         self._container: Container | None = None
-        self._lower: list[Path] = []
+        self._laid: LaidLayers | None = None
         self._begin()
 
     def _launch(self) -> tuple[Shell, FirstProcess]:
-        if not self._lower:
-            self._lower = lay_layers(self._spec.layers, self._folder / "lower", container_user())
+        if self._laid is None:
+            self._laid = lay_layers(self._spec.layers, self._folder / "lower", container_user())
         if os.geteuid() == 0:
             for name in WRITABLE:
                 os.chown(self._folder / name, container_user(), container_user())
@@ -44,7 +44,7 @@ class DockerSandbox(LocalSandbox):
                 if mount.writable:
                     own(mount.source, container_user())
         self._put_away()
-        container = self._container = self._start_container()
+        container = self._container = self._start_container(self._laid.places)
         container.proceed()
         return container.shell, container.first
 
@@ -52,6 +52,9 @@ class DockerSandbox(LocalSandbox):
         """The container goes when the next one is needed, or for good: until then it tells how it ended."""
 
     def _discard(self) -> None:
+        for descriptor in self._laid.holds if self._laid else ():
+            os.close(descriptor)
+        self._laid = None
         if self._container is not None:
             self._container.remove()
             self._container = None
@@ -65,12 +68,12 @@ class DockerSandbox(LocalSandbox):
     def _user(self) -> int | None:
         return container_user() if os.geteuid() == 0 else None
 
-    def _start_container(self) -> Container:
+    def _start_container(self, layers: list[Path]) -> Container:
         if self._pool is None:
-            return Container(self._plan, WorkTree(self._folder, self._lower))
+            return Container(self._plan, WorkTree(self._folder, layers))
         container = self._pool.take(self._plan) or Container(self._plan)
         try:
-            lower = [str(path.relative_to(self._folder)) for path in reversed(self._lower)]
+            lower = [str(path.relative_to(self._folder)) for path in reversed(layers)]
             mount_into(container.first.pid, self._folder, lower=lower, binds=PLACES)
             if container.first.is_gone():
                 raise SandboxError("a container died while it was being prepared")

@@ -2,10 +2,12 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
+from agent_env.sandbox.docker_kept import KEEP_SECONDS, reap_copies
 from agent_env.sandbox.docker_layers import SMALL_FILES, lay_layers
 from agent_env.sandbox.overlay import lay_edits
 
@@ -27,7 +29,7 @@ def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ones_own_layer_is_linked(layer: Path, tmp_path: Path) -> None:
-    (place,) = lay_layers([layer], tmp_path / "lower", os.geteuid())
+    (place,) = lay_layers([layer], tmp_path / "lower", os.geteuid()).places
     assert place.readlink() == layer
     assert not set(",:") & set(place.relative_to(tmp_path).as_posix())
 
@@ -35,7 +37,7 @@ def test_ones_own_layer_is_linked(layer: Path, tmp_path: Path) -> None:
 @root_only
 def test_a_small_layer_is_copied_as_it_is_and_owned(layer: Path, tmp_path: Path) -> None:
     before = (layer / "f").stat().st_mtime_ns
-    (place,) = lay_layers([layer], tmp_path / "lower", USER)
+    (place,) = lay_layers([layer], tmp_path / "lower", USER).places
     assert {path.lstat().st_uid for path in (place, *place.rglob("*"))} == {USER}
     assert (place / "f").read_bytes() == b"x"
     assert (place / "f").stat().st_mode & 0o777 == 0o755
@@ -46,16 +48,24 @@ def test_a_small_layer_is_copied_as_it_is_and_owned(layer: Path, tmp_path: Path)
     assert (layer / "f").stat().st_uid == 0
 
 
+def laid(layer: Path, folder: Path) -> list[Path]:
+    """Laid for a sandbox that has ended since."""
+    places, holds = lay_layers([layer], folder, USER)
+    for descriptor in holds:
+        os.close(descriptor)
+    return places
+
+
 @root_only
 def test_a_large_layer_is_copied_once_and_again_when_it_changed(layer: Path, tmp_path: Path) -> None:
     for number in range(SMALL_FILES + 1):
         (layer / f"n{number}").touch()
-    (one,) = lay_layers([layer], tmp_path / "1", USER)
-    (two,) = lay_layers([layer], tmp_path / "2", USER)
+    (one,) = laid(layer, tmp_path / "1")
+    (two,) = laid(layer, tmp_path / "2")
     assert one.is_symlink()
     assert one.readlink() == two.readlink()
     (layer / "f").write_bytes(b"changed")
-    (three,) = lay_layers([layer], tmp_path / "3", USER)
+    (three,) = laid(layer, tmp_path / "3")
     assert three.readlink() != one.readlink()
     assert (three / "f").read_bytes() == b"changed"
     assert (one / "f").read_bytes() == b"x"
@@ -63,5 +73,61 @@ def test_a_large_layer_is_copied_once_and_again_when_it_changed(layer: Path, tmp
 
 def test_laying_again_replaces_what_was_there(layer: Path, tmp_path: Path) -> None:
     lay_layers([layer, layer], tmp_path / "lower", os.geteuid())
-    assert [path.name for path in lay_layers([layer], tmp_path / "lower", os.geteuid())] == ["0"]
+    assert [path.name for path in lay_layers([layer], tmp_path / "lower", os.geteuid()).places] == ["0"]
     assert [path.name for path in (tmp_path / "lower").iterdir()] == ["0"]
+
+
+@pytest.fixture
+def copied(layer: Path, tmp_path: Path) -> Path:
+    """The copy of a large layer, which no sandbox uses any more."""
+    for number in range(SMALL_FILES + 1):
+        (layer / f"n{number}").touch()
+    return laid(layer, tmp_path / "copied")[0].readlink()
+
+
+@root_only
+def test_a_copy_stays_while_its_layer_does(copied: Path) -> None:
+    assert reap_copies() == 0
+    assert (copied / "f").exists()
+
+
+@root_only
+def test_a_copy_goes_with_its_layer(copied: Path, layer: Path) -> None:
+    layer.rename(layer.with_name("moved"))
+    assert reap_copies() == 1
+    assert [path.name for path in copied.parent.iterdir()] == ["making"]
+
+
+@root_only
+def test_a_copy_that_nobody_used_for_long_goes(copied: Path) -> None:
+    long_ago = time.time() - KEEP_SECONDS - 1
+    os.utime(f"{copied}.used", (long_ago, long_ago))
+    assert reap_copies() == 1
+    assert not copied.exists()
+
+
+@root_only
+def test_a_copy_in_use_stays_whatever_happens(copied: Path, layer: Path, tmp_path: Path) -> None:
+    (place,), holds = lay_layers([layer], tmp_path / "again", USER)
+    layer.rename(layer.with_name("moved"))
+    assert reap_copies() == 0
+    assert (place / "f").read_bytes() == b"x"
+    for descriptor in holds:
+        os.close(descriptor)
+    assert reap_copies() == 1
+
+
+@root_only
+def test_what_a_killed_process_was_copying_is_removed(copied: Path) -> None:
+    half = copied.parent / "making" / "999999999-1" / "999999999-1-0" / "tree"
+    half.mkdir(parents=True)
+    assert reap_copies() == 1
+    assert not half.exists()
+    assert copied.exists()
+
+
+@root_only
+def test_a_copy_without_a_note_of_its_use_is_removed(copied: Path) -> None:
+    (copied.parent / "0123").mkdir()
+    assert reap_copies() == 1
+    assert copied.exists()
