@@ -89,6 +89,11 @@ class DockerBackend:
         if pool is not None:
             pool.close()
 
+    def ready(self) -> int:
+        """How many containers stand ready to be taken."""
+        pool = self._pools.get(os.getpid())
+        return 0 if pool is None else len(pool)
+
     def _pool(self) -> WarmPool | None:
         if not (self._shares_kernel and may_mount()):
             return None

@@ -105,7 +105,8 @@ def reap_folders(base: Path) -> set[str]:
     reaped = set()
     for owner in base.iterdir() if base.is_dir() else ():
         if not is_owner_alive(owner.name):
-            reaped |= {child.name for child in owner.iterdir()}
+            with contextlib.suppress(FileNotFoundError):  # another reaper was first
+                reaped |= {child.name for child in owner.iterdir()}
             remove_tree(owner)
     return reaped
 

@@ -19,7 +19,7 @@ from agent_env.sandbox.seccomp import denied_names
 
 pytestmark = pytest.mark.docker
 
-LIMITS = Limits(memory_bytes=300 << 20, processes=77, file_bytes=5 << 20)
+LIMITS = Limits(memory_bytes=300 << 20, processes=77, cpus=0.5, file_bytes=5 << 20)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def _masks(mounts: list[str]) -> set[str]:
 def test_limits(container: dict[str, Any], box: Sandbox) -> None:
     config = container["HostConfig"]
     assert (config["Memory"], config["MemorySwap"]) == (LIMITS.memory_bytes, LIMITS.memory_bytes)
-    assert config["PidsLimit"] == LIMITS.processes
+    assert (config["PidsLimit"], config["NanoCpus"]) == (LIMITS.processes, LIMITS.cpus * 1e9)
     limits = {one["Name"]: (one["Soft"], one["Hard"]) for one in config["Ulimits"]}
     assert limits == {"fsize": (LIMITS.file_bytes, LIMITS.file_bytes), "core": (0, 0)}
     assert box.run("ulimit -f; ulimit -c", timeout=5).output.split() == [str(LIMITS.file_bytes // 1024), "0"]
