@@ -85,7 +85,7 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
     token = secrets.token_hex(8)
     canary = Path(tempfile.gettempdir()) / f"repodojo-canary-{token}"
     watching = _WatchingBench(bench, timeout=HANG_SECONDS if attack.hangs else None)
-    actions = _actions(attack, _view(attack, target, canary), token)
+    actions = _actions(attack, make_view(attack, target, canary), token)
     begun = time.monotonic()
     try:
         played = _play(target.task, watching, actions)
@@ -112,7 +112,8 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
     return TrialResult(attack=attack.id, task=target.task.id, trial=trial, fooled=how, detected=noticed)
 
 
-def _view(attack: Attack, target: Target, canary: Path) -> View:
+def make_view(attack: Attack, target: Target, canary: Path) -> View:
+    """What an attack is given beside the shell."""
     task = target.task
     if attack.knows != "tests":
         return View(statement=task.statement.text, canary=str(canary))

@@ -16,7 +16,7 @@ from agent_env.attack_trial import RULES, Target, make_view, read_target
 from agent_env.sandbox.select import select_backend
 from agent_env.scripted import oracle_actions
 from agent_env.store import EnvironmentStore
-from agent_env.tools.calls import parse_calls
+from agent_env.tools.formats import DEFAULT_FORMAT, choose_format, parse_calls
 from agent_env.tools.toolbox import Toolbox
 from agent_env.workbench import Workbench
 from bench.chaos.project import small_pool
@@ -41,8 +41,8 @@ def is_paid(name: str, attack: Attack | str, target: Target, bench: Workbench) -
             for command in [PRELUDE.format(token=secrets.token_hex(8), canary=view.canary), *attack.steps(view)]:
                 agents.run(command, timeout=RULES.command_timeout)
         return PROCEDURES[name](Case(target.task, bench, agents))
-    except RepoDojoError:
-        return False  # the sandbox broke under the attack: nobody pays for that
+    except (RepoDojoError, OSError):
+        return False  # the attack broke the sandbox, or the grader: nobody pays for that
     finally:
         agents.close()
 
@@ -50,7 +50,7 @@ def is_paid(name: str, attack: Attack | str, target: Target, bench: Workbench) -
 def _play_reference(kind: str, target: Target, bench: Workbench, agents: object) -> None:
     toolbox = Toolbox()
     turns = oracle_actions(target.task, bench.build(target.task).tree) if kind == "gold" else []
-    for call in [call for turn in turns for call in parse_calls(turn)]:
+    for call in [call for turn in turns for call in parse_calls(turn, choose_format(DEFAULT_FORMAT))]:
         if call.name != "submit":
             toolbox.execute(agents, call)  # type: ignore[arg-type]
 
@@ -63,11 +63,7 @@ def main() -> None:
     parser.add_argument("--sandbox", default="auto")
     parser.add_argument("--attacks", nargs="*", default=[], help="beginnings of ids; all where absent")
     options = parser.parse_args()
-    attacks = [
-        attack
-        for attack in select_attacks(options.attacks)
-        if attack.goal is Goal.REWARD and not attack.tools and not attack.hangs
-    ]
+    attacks = [attack for attack in select_attacks(options.attacks) if attack.goal is Goal.REWARD and not attack.hangs]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="graders-") as folder:
         pool = Pool(options.pool) if options.pool else small_pool(Path(folder), options.sandbox)

@@ -1,7 +1,7 @@
 """Common grading procedures, each reproduced in a few lines from what its users publish: one boolean each.
 
-They differ in where they run (the agent's own sandbox, or a fresh one that gets the agent's whole diff) and in what they
-believe (printed lines, an exit status, an XML file, lines between markers, a file in the sandbox).
+They differ in where they run (the agent's own sandbox, or a fresh one that gets the agent's whole diff) and in what
+they believe (printed lines, an exit status, an XML file, lines between markers, a file in the sandbox).
 """
 
 import re
