@@ -94,7 +94,7 @@ def is_running(command: str) -> bool:
 
 
 PUBLIC = ("task_id", "step", "outcome", "masked", "detail")
-"""What a client may know of an episode; how many hidden tests passed, and what a monitor noticed, stay on the server."""
+"""What a client may know of an episode; how many hidden tests passed, and what the monitor saw, stay on the server."""
 
 
 def public(answer: tuple[Any, ...]) -> tuple[Any, ...]:
