@@ -20,7 +20,7 @@ from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.overlay import changed_files, text_diff
 from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
-from agent_env.sandbox.shell import TELL_SHELL, TOLD, Frame, Shell
+from agent_env.sandbox.shell import TELL_SHELL, Frame, Shell, is_whole
 from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full, memory_of
@@ -171,12 +171,8 @@ class LocalSandbox(ABC):
     def snapshot(self) -> FrozenFiles:
         """See ``Sandbox.snapshot``."""
         self._require_open()
-        shell = ""
-        if self._first is not None:
-            told = self.run(TELL_SHELL, timeout=GRACE_SECONDS * 5)
-            # Where it does not tell all, a new shell starts as new shells do.
-            whole = len(told.output.encode()) <= self._spec.limits.output_bytes and told.output.endswith(TOLD)
-            shell = told.output if told.exit_code == 0 and whole else ""
+        told = self.run(TELL_SHELL, timeout=GRACE_SECONDS * 5).output if self._first is not None else ""
+        shell = told if is_whole(told, self._spec.limits.output_bytes) else ""  # else as new shells start
         with self._at_rest():
             return FrozenFiles(replace(self._spec, layers=self._base), self._files, shell)
 

@@ -51,6 +51,15 @@ def driver_command(mark: str, *, prologue: str = "") -> list[str]:
     return [shell, "-c", prologue + DRIVER, "sh", mark]
 
 
+def is_whole(told: str, room: int) -> bool:
+    """Whether what ``TELL_SHELL`` printed is all of it.
+
+    Args:
+        room: bytes beyond which output is cut.
+    """
+    return told.endswith(TOLD) and len(told.encode()) <= room
+
+
 class Shell:
     """Speaks to one driver. Not safe for two threads at once.
 
