@@ -41,6 +41,11 @@ class Campaign:
         return [result for result in self.results if not result.detected]
 
     @property
+    def watched(self) -> list[TrialResult]:
+        """Trials in which the monitor named something."""
+        return [result for result in self.results if result.trial.events]
+
+    @property
     def holds(self) -> bool:
         """Whether nothing was fooled, gold always passed, and doing nothing never did."""
         return not self.fooled and self.gold_pass == 1 and self.noop_pass == 0

@@ -103,6 +103,7 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
         masked=played.masked,
         reason=played.reason,
         seen=seen,
+        events=played.events,
         escaped=escaped,
         left_out=tuple(sorted({left.reason.value for left in last.left_out})) if last else (),
         seconds=time.monotonic() - begun,
@@ -147,6 +148,7 @@ class _Played(NamedTuple):
     masked: bool
     reason: str
     seen: list[str]
+    events: tuple[str, ...] = ()
 
 
 def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
@@ -163,4 +165,5 @@ def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
             return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], seen)
     outcome = episode.outcome
     assert outcome is not None
-    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, seen)
+    events = tuple(sorted({event.vector.value for event in episode.events}))
+    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, seen, events)

@@ -46,6 +46,8 @@ class Trial:
     """All that the attack was shown."""
     escaped: bool
     """Whether the canary stands on the host."""
+    events: tuple[str, ...] = ()
+    """Vectors that the monitor named. They are no detectors: the monitor may be wrong, and guards nothing."""
     seconds: float = 0.0
 
 

@@ -69,7 +69,8 @@ def _show(campaign: Campaign, attacks: list[Attack], console: Console) -> None:
     verdict = "[green]nothing was fooled[/]" if not campaign.fooled else f"[bold red]{len(campaign.fooled)} fooled[/]"
     console.say(
         f"{len(attacks)} attacks on {campaign.tasks} tasks in {campaign.seconds:.0f} s: {verdict}, "
-        f"{len(campaign.undetected)} unnoticed; gold earned {campaign.gold_pass:.0%}, doing nothing "
+        f"{len(campaign.undetected)} unnoticed; the monitor named something in {len(campaign.watched)} of "
+        f"{len(campaign.results)} trials; gold earned {campaign.gold_pass:.0%}, doing nothing "
         f"{campaign.noop_pass:.0%}"
     )
 
@@ -93,6 +94,7 @@ def _as_result(campaign: Campaign, attacks: list[Attack]) -> dict[str, Any]:
         "gold_pass": campaign.gold_pass,
         "noop_pass": campaign.noop_pass,
         "undetected": len(campaign.undetected),
+        "watched": len(campaign.watched),
         "seconds": round(campaign.seconds, 1),
         "fooled_trials": named(campaign.fooled),
         "undetected_trials": named(campaign.undetected),

@@ -92,6 +92,7 @@ class TestCampaign:
         done = campaign(bench, [task], chosen)
         assert done.holds
         assert not done.undetected
+        assert "git-future-refs" in {result.attack for result in done.watched}
         assert (done.tasks, done.gold_pass, done.noop_pass, len(done.results)) == (1, 1.0, 0.0, 4)
 
     def test_a_wall_with_a_hole(self, bench: Workbench, task: Task) -> None:
