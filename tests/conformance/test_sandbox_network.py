@@ -103,18 +103,17 @@ def test_tcp_to_an_address_of_the_host(box: Sandbox, python: str, answering: dic
     listening = answering["everywhere"]
     assert isinstance(listening, tuple)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
+        with contextlib.suppress(OSError):  # a host without a network has its loopback alone
             asking.connect(("192.0.2.1", 9))  # sends nothing, but chooses the address that leads outwards
-        except OSError:
-            pytest.skip("the host itself has no network")
-        address = (asking.getsockname()[0], listening[1])
+        host = asking.getsockname()[0]
+    address = ("127.0.0.1" if host == "0.0.0.0" else host, listening[1])
     assert both(box, python, f"say(lambda: tcp({address!r}))") == ("OUT", "NO")
 
 
 def test_tcp_by_ipv6(box: Sandbox, python: str, answering: dict[str, object]) -> None:
-    if "tcp6" not in answering:
-        pytest.skip("the host has no IPv6")
-    assert both(box, python, f"say(lambda: tcp({answering['tcp6']!r}, socket.AF_INET6))") == ("OUT", "NO")
+    outside = "OUT" if "tcp6" in answering else "NO"  # a host may have no IPv6
+    address = answering.get("tcp6", ("::1", 9))
+    assert both(box, python, f"say(lambda: tcp({address!r}, socket.AF_INET6))") == (outside, "NO")
 
 
 def test_udp_to_the_hosts_loopback(box: Sandbox, python: str, answering: dict[str, object]) -> None:
