@@ -19,6 +19,10 @@ _MODULE_HOOKS = frozenset(
 _BEFORE, _AFTER = ("setUp", "setup_method"), ("tearDown", "teardown_method")
 
 
+FIXTURES = frozenset({"monkeypatch", "tmp_path"})
+"""Fixtures of pytest that the runner makes itself."""
+
+
 class Row(NamedTuple):
     """The arguments of one case."""
 
@@ -38,6 +42,8 @@ class Runnable(NamedTuple):
     """Methods to call before it, and after it."""
     after: tuple[str, ...]
     rows: tuple[Row, ...]
+    fixtures: tuple[str, ...]
+    """What of ``FIXTURES`` it takes."""
 
 
 def is_plain_module(module: ast.Module) -> bool:
@@ -55,7 +61,9 @@ def find_runnable(module: ast.Module, bound: Bindings, test: str) -> Runnable | 
     if not owner:
         function = _function(bound.get(name))
         rows = _rows(function, bound, set()) if function else None
-        return Runnable(test, function, "", False, (), (), rows) if function and rows is not None else None
+        if function is None or rows is None:
+            return None
+        return Runnable(test, function, "", False, (), (), rows, _fixtures(function, bound))
     classes = _ancestry(owner, bound)
     if classes is None:
         return None
@@ -71,7 +79,7 @@ def find_runnable(module: ast.Module, bound: Bindings, test: str) -> Runnable | 
     if rows is None or (is_unittest and len(rows) > 1) or not all(_takes_self(members[hook]) for hook in hooks):
         return None
     before, after = (tuple(hook for hook in some if hook in members) for some in (_BEFORE, _AFTER))
-    return Runnable(test, function, owner, is_unittest, before, after, rows)
+    return Runnable(test, function, owner, is_unittest, before, after, rows, _fixtures(function, bound))
 
 
 def _ancestry(name: str, bound: Bindings) -> list[ast.ClassDef] | None:
@@ -127,7 +135,13 @@ def _rows(function: ast.FunctionDef, bound: Bindings, given: set[str]) -> tuple[
     for table in tables:
         found = [Row({**one.values, **more.values}) for one, more in itertools.product(found, table or [])]
     ours = set(found[0].values) if found else set()
-    return tuple(found) if found and set(names) - given == ours and len(found) <= MOST_CASES else None
+    known = given | set(_fixtures(function, bound))
+    return tuple(found) if found and set(names) - known == ours and len(found) <= MOST_CASES else None
+
+
+def _fixtures(function: ast.FunctionDef, bound: Bindings) -> tuple[str, ...]:
+    """The fixtures that a test takes and the runner can make; not those that the module makes itself."""
+    return tuple(argument.arg for argument in function.args.args if argument.arg in FIXTURES - set(bound))
 
 
 def _table(decorator: ast.expr, bound: Bindings) -> list[Row] | None:

@@ -18,12 +18,14 @@ class Claim(NamedTuple):
 
 
 def claim_of(statement: ast.stmt) -> Claim | None:
-    """What a statement claims, where it is ``assert X == Y``, ``assert X is None`` or one of their kin."""
+    """What a statement claims: ``assert X == Y``, ``assert X is None``, ``assert X in Y`` or one of their kin."""
     match statement:
         case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
             return Claim("eq", left, right)
         case ast.Assert(test=ast.Compare(left=left, ops=[ast.Is()], comparators=[ast.Constant() as right])):
             return _identity(left, right)
+        case ast.Assert(test=ast.Compare(left=left, ops=[ast.In()], comparators=[right])):
+            return Claim("in", left, right)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name), args=args, keywords=[])):
             return _method_claim(name, args)
     return None

@@ -5,7 +5,7 @@ solution alone, when a task is validated. The *probe* program does not hold the 
 only they used; it runs in a sandbox of its own when an attempt is graded.
 
 What is taken apart has the meaning of the assertion that it stands for, or is not taken apart: an assertion of another
-form stays in the program and ends the probe early where it fails. Left out altogether are tests that need pytest:
+form stays in the program and ends the probe early where it fails. Left out altogether are tests that need pytest: most
 fixtures, marks, asynchronous tests, class and module hooks.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from blockers.oracle.bindings import Bindings, bindings_of, loaded_names
 from blockers.oracle.cases import Row, Runnable, find_runnable, is_plain_module
 from blockers.oracle.fixed import Scope, is_fixed
-from blockers.oracle.rewrite import Cut, Reporting, SplitAssertions, sliced, without_parameters
+from blockers.oracle.rewrite import FIXTURE, Cut, Reporting, SplitAssertions, sliced, without_parameters, without_text
 from blockers.oracle.slots import Place, Taken, find_slots, place_of
 from tasks.oracle import SlotKind
 from tasks.syntax import parse_python
@@ -139,6 +139,7 @@ def _render(
             dropped[place_of(function)] = names
             rewriter = Reporting(Cut(taken.slots, names), numbers, recording=recording)
             function.body = [rewriter.visit(statement) for statement in function.body]
+            function.body = without_text(function.body)
             function.decorator_list = []
             without_parameters(function, names)
     entries: list[ast.stmt] = [
@@ -151,8 +152,9 @@ def _render(
 
 def _entry(test: Runnable, row: Row, name: str, dropped: Collection[str]) -> ast.stmt:
     """``def NAME(): TEST(arguments)``, on a fresh instance where the test is a method."""
-    arguments = ", ".join(f"{key}={ast.unparse(value)}" for key, value in row.values.items() if key not in dropped)
-    lines = [f"{test.function.name}({arguments})"]
+    arguments = [f"{key}={ast.unparse(value)}" for key, value in row.values.items() if key not in dropped]
+    arguments += [f"{name}={FIXTURE}({name!r})" for name in test.fixtures]
+    lines = [f"{test.function.name}({', '.join(arguments)})"]
     if test.owner:
         made = f"{test.owner}({test.function.name!r})" if test.is_unittest else f"{test.owner}()"
         calls = [*(f"{hook}()" for hook in test.before), *lines, *(f"{hook}()" for hook in test.after)]

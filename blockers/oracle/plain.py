@@ -1,5 +1,5 @@
-"""Plain data that came out of a sandbox, as JSON text: None, bool, int, float, complex, str, bytes and their lists,
-tuples, dicts and sets.
+"""Plain data that came out of a sandbox, as JSON text: None, bool, numbers, str, bytes and their lists, tuples, dicts
+and sets.
 
 The one who wrote the text may be hostile. Nothing here runs what it says: no pickle, no class of its own, bounded in
 size and depth. What was no plain data inside is ``opaque`` and never equal to anything.
@@ -8,6 +8,7 @@ size and depth. What was no plain data inside is ``opaque`` and never equal to a
     ["int", "-ff"]  ["float", "0x1.8p+1"]    hexadecimal, so exact
     ["complex", ["0x0.0p+0", "0x1.0p+0"]]    real and imaginary part
     ["bytes", "00ff"]                        hexadecimal
+    ["fraction", "1/3"]  ["decimal", "0.1"]  as these write themselves
     ["list", [...]]  ["tuple", [...]]  ["set", [...]]  ["frozenset", [...]]
     ["dict", [[KEY, VALUE], ...]]
     ["opaque", "module.Class"]
@@ -15,6 +16,8 @@ size and depth. What was no plain data inside is ``opaque`` and never equal to a
 
 import json
 from collections.abc import Callable
+from decimal import Decimal, DecimalException
+from fractions import Fraction
 from typing import Any
 
 MOST_CHARACTERS = 64 << 10
@@ -22,6 +25,11 @@ MOST_CHARACTERS = 64 << 10
 
 MOST_DEPTH = 20
 """Containers in containers."""
+
+
+MOST_DIGITS = 400
+"""Characters of a fraction or decimal, which are not as quick to read as hexadecimal; those with an exponent are not
+read at all."""
 
 
 class NotPlainError(ValueError):
@@ -38,7 +46,7 @@ def decode_plain(text: str) -> object:
         raise NotPlainError(f"{len(text)} characters; expected {MOST_CHARACTERS} at most")
     try:
         return _value(json.loads(text), 0)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, ArithmeticError, DecimalException, RecursionError) as error:
         raise NotPlainError(str(error)) from error
 
 
@@ -50,6 +58,10 @@ def _value(shown: object, depth: int) -> object:
             return int(digits, 16)
         case ["float", str() as digits]:
             return float.fromhex(digits)
+        case ["fraction", str() as text] if len(text) <= MOST_DIGITS and "e" not in text.lower():
+            return Fraction(text)
+        case ["decimal", str() as text] if len(text) <= MOST_DIGITS and "e" not in text.lower():
+            return _finite(Decimal(text))
         case ["complex", [str() as real, str() as imaginary]]:
             return complex(float.fromhex(real), float.fromhex(imaginary))
         case ["bytes", str() as digits]:
@@ -59,6 +71,13 @@ def _value(shown: object, depth: int) -> object:
         case ["dict", list() as pairs] if depth < MOST_DEPTH:
             return dict(_pair(pair, depth + 1) for pair in pairs)
     raise NotPlainError(f"no plain value: {json.dumps(shown)[:80]}")
+
+
+def _finite(number: Decimal) -> Decimal:
+    """A decimal that can be compared with anything: a signalling NaN raises."""
+    if not number.is_finite():
+        raise NotPlainError("a decimal that is no number")
+    return number
 
 
 def _pair(pair: object, depth: int) -> tuple[Any, object]:

@@ -9,7 +9,7 @@ from blockers.oracle.claims import conjuncts
 from blockers.oracle.fixed import rows_of
 from blockers.oracle.slots import Found, Place, place_of
 
-SLOT, RAISES = "__slot_7f__", "__raises_7f__"
+SLOT, RAISES, FIXTURE = "__slot_7f__", "__raises_7f__", "__fixture_7f__"
 
 
 class Cut(NamedTuple):
@@ -93,6 +93,11 @@ def without_parameters(function: ast.FunctionDef, names: Collection[str]) -> Non
     first_default = len(function.args.args) - len(function.args.defaults)
     kept = [argument for argument in function.args.args[:first_default] if argument.arg not in names]
     function.args.args = kept + function.args.args[first_default:]
+
+
+def without_text(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A function's body less its docstring, which may tell what is expected."""
+    return body[1:] if _is_docstring(body[0]) and len(body) > 1 else body
 
 
 def sliced(body: list[ast.stmt], entries: list[ast.stmt], wanted: Collection[str]) -> list[ast.stmt]:

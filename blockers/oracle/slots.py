@@ -15,6 +15,8 @@ from blockers.oracle.claims import Claim, claim_of, raised_names
 from blockers.oracle.fixed import Scope, fixed_rounds, is_pinned, rows_of
 from tasks.oracle import SlotKind
 
+_MAKES_PLAIN = frozenset({"dict", "frozenset", "list", "repr", "set", "sorted", "str", "tuple"})
+
 Place = tuple[int, int]
 """Line and column of a statement in the test file: its name, as long as the file is the same."""
 
@@ -94,6 +96,11 @@ def _taken_apart(claim: Claim, scope: Scope, names: Collection[str]) -> Found | 
     left, right = is_pinned(claim.left, scope, names), is_pinned(claim.right, scope, names)
     if left == right:
         return None
+    if claim.kind == "in" and left:
+        # Many things can hold a value; what these builtins make is plain data in every solution.
+        plain = isinstance(claim.right, ast.Call) and isinstance(claim.right.func, ast.Name)
+        name = claim.right.func.id if plain else ""  # type: ignore[attr-defined]
+        return Found("holds", claim.right, claim.left) if name in _MAKES_PLAIN and scope.is_builtin(name) else None
     return Found(claim.kind, *((claim.right, claim.left) if left else (claim.left, claim.right)))
 
 

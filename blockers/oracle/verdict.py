@@ -81,5 +81,19 @@ def is_met(slot: Slot, value: str, expected: str) -> bool:
             return bool(got == wanted)
         case "is":
             return (got is None or isinstance(got, bool)) and got is wanted
+        case "in":
+            return _contains(wanted, got)
+        case "holds":
+            return _contains(got, wanted)
         case "raises":
             return isinstance(got, list) and isinstance(wanted, list) and any(name in wanted for name in got)
+
+
+def _contains(container: object, value: object) -> bool:
+    """``value in container``, where that means something."""
+    if not isinstance(container, str | bytes | list | tuple | dict | set | frozenset):
+        return False
+    try:
+        return value in container
+    except TypeError:
+        return False

@@ -53,6 +53,8 @@ TAKEN = {
     "a block that raises": ("with pytest.raises(ValueError):\n    f(1)", ["raises"]),
     "a block that raises one of two": ("with pytest.raises((ValueError, KeyError)):\n    f(1)", ["raises"]),
     "a value beside an assertion that stays": ("assert f(0)\nassert f(1) == 2", ["f(1)"]),
+    "one of several": ("assert f(1) in (2, 3)", ["f(1)"]),
+    "text in a text": ("with pytest.raises(ValueError) as e:\n    f(1)\nassert 'no' in str(e.value)", ["str(e.value)"]),
     "several in one function": ("x = f(1)\nassert x == 1\nassert len(x) == 2", ["x", "len(x)"]),
 }
 
@@ -69,6 +71,8 @@ STAYS = {
     "an inequality": "assert f(1) != 2",
     "an order": "assert f(1) < 2",
     "a truth": "assert f(1)",
+    "what some container holds": "assert 2 in f(1)",
+    "an absence": "assert f(1) not in [2]",
     "a negation": "assert not f(1) == 2",
     "a chain": "assert 1 == f(1) == 1",
     "an alternative": "assert f(1) == 1 or f(1) == 2",
@@ -110,7 +114,8 @@ def test_what_stays_an_assertion(name: str) -> None:
 
 
 LEFT_OUT = {
-    "a fixture": "def test_it(tmp_path): assert f(1) == 2",
+    "a fixture": "def test_it(capsys): assert f(1) == 2",
+    "a fixture of its own": "@pytest.fixture\ndef tmp_path(): pass\ndef test_it(tmp_path): assert f(1) == 2",
     "a mark": "@pytest.mark.xfail\ndef test_it(): assert f(1) == 2",
     "another decorator": "@f\ndef test_it(): assert f(1) == 2",
     "an asynchronous test": "async def test_it(): assert f(1) == 2",
@@ -224,6 +229,7 @@ def test_a_program_holds_no_other_test_and_no_expected_value() -> None:
             assert f(1) == 995
 
     def test_it():
+        """It gives 990."""
         expected = 996  # 997
         assert helper(1) == expected
         assert f(2) == double(998)
@@ -247,6 +253,12 @@ def test_refused_places_stay_assertions() -> None:
     assert less is not None
     assert len(less.slots) == 1
     assert "assert f(1) == 2" in less.program
+
+
+def test_fixtures_that_the_runner_makes_are_asked_for() -> None:
+    derived = derive("def test_it(tmp_path, monkeypatch):\n    assert f(tmp_path) == 2")
+    assert derived is not None
+    assert "test_it(tmp_path=__fixture_7f__('tmp_path'), monkeypatch=__fixture_7f__('monkeypatch'))" in derived.program
 
 
 def test_a_test_that_is_a_helper_too_stays_whole() -> None:

@@ -3,6 +3,8 @@
 import enum
 import json
 from collections import Counter, OrderedDict, defaultdict, namedtuple
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_env.grading.runner.probes import to_text
-from blockers.oracle import NotPlainError, Report, decode_plain, read_lines, unmet_probes, wrong_value
-from tasks.oracle import Probe, Slot
+from blockers.oracle import NotPlainError, Report, decode_plain, is_met, read_lines, unmet_probes, wrong_value
+from tasks.oracle import Probe, Slot, SlotKind
 
 scalars = st.one_of(
     st.none(),
@@ -82,6 +84,10 @@ Pair = namedtuple("Pair", "a b")
         (Colour.RED, 1),
         (Text("x"), "x"),
         (Hostile(a=1), {"a": 1}),
+        (bytearray(b"x"), b"x"),
+        ({"a": 1}.keys(), {"a"}),
+        (Fraction(1, 2), 0.5),
+        (Decimal("2.50"), Decimal("2.5")),
         (float("-inf"), float("-inf")),
         (-(1 << 70), -(1 << 70)),
     ],
@@ -122,6 +128,11 @@ def test_what_is_no_plain_data_is_opaque(value: object) -> None:
         '["int", "1_0"]',
         '["float", "x"]',
         '["bytes", "0"]',
+        '["fraction", "1/0"]',
+        '["fraction", "1e999999999"]',
+        '["decimal", "1e999999999"]',
+        '["decimal", "x"]',
+        '["decimal", "sNaN"]',
         '["object", []]',
         '["list", 1]',
         '["dict", [[1]]]',
@@ -193,6 +204,27 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_not_exactly_right_is_not_met(name: str) -> None:
     assert objection(WRONG[name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected", "met"),
+    [
+        ("in", [1, 2], [[1, 2]], True),
+        ("in", "b", "abc", True),
+        ("in", 3, "abc", False),
+        ("in", 3, 4, False),
+        ("in", [1], {1}, False),
+        ("holds", "a big cat", "big", True),
+        ("holds", "a cat", "big", False),
+        ("holds", {1: 2}, 1, True),
+        ("holds", 5, 5, False),
+        ("is", None, None, True),
+        ("is", 0, False, False),
+    ],
+)
+def test_each_kind_of_slot_compares_as_python_does(kind: SlotKind, value: object, expected: object, met: bool) -> None:
+    slot = Slot(number=0, kind=kind, expected=(to_text(expected),))
+    assert is_met(slot, to_text(value), to_text(expected)) is met
 
 
 def test_lines_that_are_none_count_for_nothing() -> None:

@@ -7,7 +7,9 @@ expected. The code under test shares this process and can write any line: withou
 
 import json
 import os
+import pathlib
 import sys
+import tempfile
 import types
 from typing import Any
 
@@ -43,7 +45,13 @@ class Encoder:
             raise OpaqueError
         if value is None or value is True or value is False:
             return value
-        base = base_of(type(value))
+        found = as_plain(value)
+        if found is not value:
+            return self.encode(found, depth)
+        kind = type(value)
+        if kind.__module__ in ("fractions", "decimal") and kind.__name__ in ("Fraction", "Decimal"):
+            return [kind.__name__.lower(), str(value)]
+        base = base_of(kind)
         if base is str:
             return str.__str__(value)
         if base in (int, float, complex, bytes):
@@ -52,6 +60,18 @@ class Encoder:
             pairs = dict.items(value)
             return ["dict", [[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in pairs]]
         return [base.__name__, [self.encode(item, depth + 1) for item in base.__iter__(value)]]
+
+
+def as_plain(value: Any) -> Any:
+    """Plain data that compares as a value of some other kind does: of bytearrays, views of dicts, numbers of numpy."""
+    kind = type(value)
+    if kind is bytearray:
+        return bytes(value)
+    if kind in (type({}.keys()), type({}.items())):
+        return set(value)
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
 
 
 def base_of(kind: type) -> Any:
@@ -96,6 +116,7 @@ class Reporter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._patches: list[Any] = []
         self.label = ""
 
     def slot(self, number: int, *values: Any) -> None:
@@ -105,6 +126,20 @@ class Reporter:
     def raises(self, number: int) -> "Raises":
         """A block that an exception should end."""
         return Raises(self, number)
+
+    def fixture(self, name: str) -> Any:
+        """What pytest would give to a test that takes an argument of that name."""
+        if name == "tmp_path":
+            return pathlib.Path(tempfile.mkdtemp()).resolve()
+        import pytest
+
+        self._patches.append(pytest.MonkeyPatch())
+        return self._patches[-1]
+
+    def undo(self) -> None:
+        """Take back what a probe patched."""
+        while self._patches:
+            self._patches.pop().undo()
 
     def end(self) -> None:
         """The probe ran to its end."""
@@ -146,6 +181,7 @@ def load(path: str, source: str, reporter: Reporter) -> Any:
     module.__file__ = os.path.join(ROOT, path)
     module.__package__ = name.rpartition(".")[0]
     module.__dict__.update(__slot_7f__=reporter.slot, __raises_7f__=reporter.raises)
+    module.__dict__.update(__fixture_7f__=reporter.fixture)
     if module.__package__:
         __import__(module.__package__)
     sys.modules[name] = module
@@ -165,8 +201,10 @@ def run(request: Any, reporter: Reporter) -> None:
                 modules[number] = load(path, source, reporter)
             if modules[number] is not None:
                 getattr(modules[number], entry)()
+                reporter.undo()
                 reporter.end()
         except BaseException as error:  # noqa: BLE001 - a skip, a failure or an exit ends this probe alone
+            reporter.undo()
             print(f"{entry}: {type(error).__name__}: {error}"[:500], file=sys.stderr)  # noqa: T201
 
 
