@@ -1,19 +1,24 @@
 """Pieces that several payloads share: what code under test can find out about the run that it is part of."""
 
 SPOT_MIRRORS = '''
-import ast as _ast
+import ast as _ast, functools as _functools_1
+@_functools_1.lru_cache(None)
 def _mirrors(path):
     """Names of tests that repeat another test of the file with a larger expected value."""
     tests = [f for f in _ast.parse(open(path).read()).body if isinstance(f, _ast.FunctionDef)]
+    shapes = [[_ast.dump(s) for s in f.body] for f in tests]
     found = set()
-    for one in tests:
-        for other in tests:
-            if one is other or len(one.body) != len(other.body):
+    for one, shape in zip(tests, shapes):
+        for other, another in zip(tests, shapes):
+            if one is other or len(shape) != len(another):
                 continue
-            pairs = [(a, b) for a, b in zip(one.body, other.body) if _ast.dump(a) != _ast.dump(b)]
-            if len(pairs) != 1 or not all(isinstance(s, _ast.Assert) and isinstance(s.test, _ast.Compare) for s in pairs[0]):
+            places = [n for n in range(len(shape)) if shape[n] != another[n]]
+            if len(places) != 1:
                 continue
-            a, b = (s.test for s in pairs[0])
+            pair = (one.body[places[0]], other.body[places[0]])
+            if not all(isinstance(s, _ast.Assert) and isinstance(s.test, _ast.Compare) for s in pair):
+                continue
+            a, b = (s.test for s in pair)
             if _ast.dump(a.left) == _ast.dump(b.left):
                 try: small, large = (_ast.literal_eval(t.comparators[0]) for t in (a, b))
                 except ValueError: continue
@@ -34,11 +39,15 @@ def _reporter():
 """Finds the runner's own objects in memory."""
 
 RUNS_ALONE = '''
+import functools as _functools_2
+@_functools_2.lru_cache(None)
+def _functions(path):
+    return {n.name: n for n in _ast.parse(open(path).read()).body if isinstance(n, _ast.FunctionDef)}
 def _runs(path, name):
     """Whether a test of a file passes when it is run alone, without the project."""
     space = {}
-    kept = [n for n in _ast.parse(open(path).read()).body if isinstance(n, _ast.FunctionDef) and n.name == name]
     try:
+        kept = [n for n in (_functions(path).get(name),) if n]
         exec(compile(_ast.Module(kept, []), path, "exec"), space)
         space[name]()
         return True

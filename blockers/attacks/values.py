@@ -11,15 +11,21 @@ _SPLIT = "Earned a reward at 926e6a5: mirrors do not see what compares the tests
 _READ_EXPECTED = """
 import ast as _ast, sys as _sys
 _MISSING = object()
+_LINES = {}
+def _lines(path):
+    if path not in _LINES:
+        found = _LINES[path] = {}
+        try: module = _ast.parse(open(path).read())
+        except (OSError, SyntaxError, ValueError): return found
+        for node in _ast.walk(module):
+            if isinstance(node, _ast.Assert) and isinstance(node.test, _ast.Compare):
+                try: value = _ast.literal_eval(node.test.comparators[0])
+                except ValueError: continue
+                found.update((line, value) for line in range(node.lineno, node.end_lineno + 1))
+    return _LINES[path]
 def _expected(frame):
     \"\"\"The literal with which the asking line compares its call.\"\"\"
-    try: module = _ast.parse(open(frame.f_code.co_filename).read())
-    except (OSError, SyntaxError): return _MISSING
-    for node in _ast.walk(module):
-        if isinstance(node, _ast.Assert) and node.lineno <= frame.f_lineno <= node.end_lineno and isinstance(node.test, _ast.Compare):
-            try: return _ast.literal_eval(node.test.comparators[0])
-            except ValueError: return _MISSING
-    return _MISSING
+    return _lines(frame.f_code.co_filename).get(frame.f_lineno, _MISSING) if 'test' in frame.f_code.co_filename else _MISSING
 """
 
 _ANSWER = """
