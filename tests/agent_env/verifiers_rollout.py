@@ -1,0 +1,82 @@
+"""Runs real rollouts of verifiers against a scripted model; started by ``test_adapter_verifiers`` in a venv of its own.
+
+    python verifiers_rollout.py < {"pool": ..., "task_id": ..., "scripts": [[turn, ...], ...]}
+
+Prints one JSON object: the rewards and outcomes, whether the task is sound, and what was sent to the model.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import verifiers.v1 as vf
+from verifiers.v1.clients import ModelContext
+from verifiers.v1.configs.client import EvalClientConfig
+from verifiers.v1.configs.env import EnvConfig
+from verifiers.v1.utils.loaders import load_environment, resolve_env_config
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """An OpenAI-compatible endpoint that says one script's turns in order."""
+
+    script: list[str]
+    heard: list[Any]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.heard.append(body["messages"])
+        turn = sum(message["role"] == "assistant" for message in body["messages"])
+        first = {"index": 0, "delta": {"role": "assistant", "content": self.script[turn]}, "finish_reason": None}
+        last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        named = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
+        chunks = [{**named, "choices": [choice]} for choice in (first, last)] + [
+            {**named, "choices": [], "usage": usage}
+        ]
+        lines = [*(f"data: {json.dumps(chunk)}" for chunk in chunks), "data: [DONE]"]
+        data = "".join(f"{line}\n\n" for line in lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+async def main() -> None:
+    given = json.load(sys.stdin)
+    config: EnvConfig = resolve_env_config(
+        {"taskset": {"id": "repodojo", "pool": given["pool"], "sandbox": "bubblewrap"}}
+    )
+    env = load_environment(config)
+    task = next(iter(env.taskset.include(ids=[given["task_id"]])))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = EvalClientConfig(base_url=f"http://127.0.0.1:{server.server_port}/v1", api_key_var="NO_SUCH_KEY")
+    Scripted.heard = []
+    shown = []
+    async with env.serving():
+        for script in given["scripts"]:
+            Scripted.script = script
+            episode = await env.run_episode(task, ModelContext(model="scripted", client=client))
+            trace: vf.Trace | None = episode.traces[0] if episode.traces else None
+            shown.append(
+                {
+                    "ok": episode.ok,
+                    "errors": [f"{error.type}: {error.message}" for error in episode.errors],
+                    "reward": trace.reward if trace else None,
+                    "info": trace.info if trace else None,
+                    "trace": trace.model_dump_json() if trace else None,
+                }
+            )
+    sound = await task.validate(None)
+    server.shutdown()
+    sys.stdout.write(json.dumps({"episodes": shown, "sound": sound, "heard": Scripted.heard, "key": task.key}) + "\n")
+
+
+asyncio.run(main())
