@@ -44,7 +44,8 @@ class SWEEnv(gymnasium.Env[str, str]):
         feedback: whether an observation gets a note where the environment blocked what was tried.
         tripwires: lay decoys with secret tokens into the sandboxes, whose use the events then prove.
         call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
-        tasks: ids of the only tasks to use; None means all of the split.
+        tasks: ids of the only tasks to use, impossible twins among them where they are named; None means all of the
+            split but the twins.
         store: where built environments are kept; None means this user's cache.
         trajectories: folder that gets one ATIF file an episode; None means none.
         agent: who acts, as the trajectories name it.
@@ -182,10 +183,10 @@ class SWEEnv(gymnasium.Env[str, str]):
 def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:
     if split not in get_args(Split):
         raise BadInputError(f"split is {split!r}; expected one of {', '.join(get_args(Split))}")
-    found = {task.id: task for task in pool.tasks(split)}
     if ids is None:
-        chosen = list(found.values())
+        chosen = pool.tasks(split)
     else:
+        found = {task.id: task for task in pool.rows(split)}
         if unknown := sorted(set(ids) - set(found)):
             raise BadInputError(f"{pool.path} has no task {unknown[0]!r} in split {split!r}; see `repodojo pool ls`")
         chosen = [found[id_] for id_ in sorted(set(ids))]

@@ -40,7 +40,7 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
     """
-    digest = digest_json([LAYER_FORM, task.id, task.setup_patch])[:16]
+    digest = digest_json([LAYER_FORM, task.shown_id, task.setup_patch])[:16]
     folder = build.folder / "starts" / (f"unblocked-{digest}" if unblocked else digest)
     if folder.is_dir():
         return folder

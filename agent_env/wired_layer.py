@@ -49,7 +49,7 @@ def wired_layer(build: Build, task: Task, wires: Tripwires) -> tuple[Path, tuple
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
     """
-    digest = digest_json([task.id, task.setup_patch, task.gold_patch, wires.commit])[:16]
+    digest = digest_json([task.shown_id, task.setup_patch, task.gold_patch, wires.commit])[:16]
     folder = build.folder / "starts" / f"wired-{digest}"
     if not folder.is_dir():
         clean = task_layer(build, task)

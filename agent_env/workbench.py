@@ -82,7 +82,7 @@ class Workbench:
 
     def wires(self, task: Task) -> Tripwires | None:
         """The task's tripwires, or None where they are off."""
-        return make_tripwires(self._key, task.id) if self._key is not None else None
+        return make_tripwires(self._key, task.shown_id) if self._key is not None else None
 
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""

@@ -41,7 +41,7 @@ class Keeper:
         self._had_folder = out.is_dir()
         self.pool = Pool.create(out)
         self._ledger = self.pool.open_ledger()
-        self._tasks = {task.id: task for task in self.pool.tasks()}
+        self._tasks = {task.id: task for task in self.pool.rows()}
         self._packed: set[str] = set()
         self._saved_at = time.monotonic()
 

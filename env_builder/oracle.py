@@ -17,7 +17,7 @@ from agent_env.grading.probes import Call, check_oracle, run_probes
 from agent_env.grading.states import attempt_edits, gold_edits, graded_edits
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import Build
-from blockers.oracle import Derived, Report, derive_probes, is_met, wrong_value
+from blockers.oracle import Derived, NotPlainError, Report, decode_plain, derive_probes, is_met, wrong_value
 from tasks.oracle import Oracle, Probe, ProbeProgram, Slot
 from tasks.patch import Reader, reader
 from tasks.record import digest_json
@@ -31,6 +31,16 @@ MOST_SOURCE = 300_000
 """Characters of all programs of a task; files that no longer fit are left out."""
 
 _Place = tuple[str, tuple[int, int]]
+
+
+class Contradicted(NamedTuple):
+    """The assertion of an impossible twin that no solution meets."""
+
+    test: str
+    """Id of its test."""
+    path: str
+    place: tuple[int, int]
+    """Line and column of the statement."""
 
 
 class Recorded(NamedTuple):
@@ -58,8 +68,12 @@ class OracleMaker:
         self._lock = threading.Lock()
         self._made: dict[str, Oracle | None] = {}
 
-    def make(self, task: Task) -> Oracle | None:
+    def make(self, task: Task, contradicted: Contradicted | None = None) -> Oracle | None:
         """The oracle of a task; None where nothing could be derived.
+
+        Args:
+            contradicted: of an impossible twin the assertion that the solution fails: it is a slot all the same, with
+                the value that the twin's hidden test expects.
 
         Raises:
             SandboxError: the machine failed.
@@ -77,39 +91,43 @@ class OracleMaker:
         )
         with self._lock:
             if key not in self._made:
-                self._made[key] = self._record(solved, read, tests)
+                self._made[key] = self._record(solved, read, tests, contradicted)
             oracle = self._made[key]
         if oracle is None:
             return None
         start = check_oracle(oracle, self._backend, self._build, attempt_edits(task, tree, {}), timeout=self._timeout)
         return oracle.model_copy(update={"discriminating": sees_bug(oracle, start.run.reports)})
 
-    def _record(self, solved: Edits, read: Reader, tests: dict[str, Counter[str]]) -> Oracle | None:
+    def _record(
+        self, solved: Edits, read: Reader, tests: dict[str, Counter[str]], contradicted: Contradicted | None
+    ) -> Oracle | None:
         failed: set[str] = set()
         useless: set[_Place] = set()
         while True:
             derived = list(_derive(read, tests, failed, useless))
             if not derived:
                 return None
-            recorded = self._recording(solved, derived)
+            recorded = self._recording(solved, derived, contradicted)
             if not recorded.failed and not recorded.useless:
                 break
             failed |= recorded.failed
             useless |= recorded.useless
         programs = tuple(ProbeProgram(path=one.path, source=one.program) for one in derived)
-        return self._confirmed(Oracle(programs=programs, probes=tuple(recorded.probes), discriminating=False), solved)
+        made = Oracle(programs=programs, probes=tuple(recorded.probes), discriminating=False)
+        return self._confirmed(made, solved, contradicted)
 
-    def _recording(self, solved: Edits, derived: list[Derived]) -> Recorded:
+    def _recording(self, solved: Edits, derived: list[Derived], contradicted: Contradicted | None) -> Recorded:
         calls = [Call(number, entry.name) for number, one in enumerate(derived) for entry in one.entries]
         programs = [(one.path, one.recording) for one in derived]
         run = run_probes(self._backend, self._build, solved, programs=programs, calls=calls, timeout=self._timeout)
-        return read_recording(derived, run.reports)
+        return read_recording(derived, run.reports, contradicted)
 
-    def _confirmed(self, oracle: Oracle, solved: Edits) -> Oracle | None:
+    def _confirmed(self, oracle: Oracle, solved: Edits, contradicted: Contradicted | None) -> Oracle | None:
         """The oracle less the tests whose probes do not give on the solution what they gave before."""
         unmet: set[str] = set()
         for _ in range(GOLD_RUNS):
             unmet |= set(check_oracle(oracle, self._backend, self._build, solved, timeout=self._timeout).unmet)
+        unmet -= {contradicted.test} if contradicted else set()
         probes = tuple(probe for probe in oracle.probes if probe.test not in unmet)
         return oracle.model_copy(update={"probes": probes}) if probes else None
 
@@ -125,7 +143,9 @@ def hidden_tests(task: Task) -> dict[str, Counter[str]]:
     return found
 
 
-def read_recording(derived: list[Derived], reports: dict[int, Report]) -> Recorded:
+def read_recording(
+    derived: list[Derived], reports: dict[int, Report], contradicted: Contradicted | None = None
+) -> Recorded:
     """Sort out what a recording run gave; ``reports`` are numbered over the entries of all files."""
     found = Recorded(set(), set(), [])
     numbered = [(program, one, entry) for program, one in enumerate(derived) for entry in one.entries]
@@ -134,7 +154,7 @@ def read_recording(derived: list[Derived], reports: dict[int, Report]) -> Record
         if report is None or not report.ended or report.forged:
             found.failed.add(entry.test)
             continue
-        slots = [_slot(one, place, values) for place, values in sorted(report.values.items())]
+        slots = [_slot(one, number, values, contradicted) for number, values in sorted(report.values.items())]
         found.useless.update(
             (one.path, one.slots[place].place)
             for place, slot in zip(sorted(report.values), slots, strict=True)
@@ -151,7 +171,9 @@ def sees_bug(oracle: Oracle, reports: dict[int, Report]) -> bool:
     return any(wrong_value(probe, reports.get(number, nothing)) for number, probe in enumerate(oracle.probes))
 
 
-def _slot(derived: Derived, number: int, values: list[tuple[str, ...]]) -> Slot | None:
+def _slot(
+    derived: Derived, number: int, values: list[tuple[str, ...]], contradicted: Contradicted | None
+) -> Slot | None:
     """A slot with the values that were recorded; None where one of them is not as expected."""
     info = derived.slots[number]
     if info.kind == "raises":
@@ -160,7 +182,17 @@ def _slot(derived: Derived, number: int, values: list[tuple[str, ...]]) -> Slot 
         expected = [value[-1] for value in values]
     slot = Slot(number=number, kind=info.kind, expected=tuple(expected))
     fits = all(is_met(slot, value[0], wanted) for value, wanted in zip(values, expected, strict=True))
+    if contradicted and (derived.path, info.place) == (contradicted.path, contradicted.place):
+        fits = not fits and all(_is_plain(part) for value in values for part in value)
     return slot if fits else None
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        decode_plain(text)
+    except NotPlainError:
+        return False
+    return True
 
 
 def _derive(

@@ -86,5 +86,5 @@ def write_difficulty(pool: Pool, calibration: Calibration) -> None:
     """
     measured = {rate.task_id: rate.pass_rate for rate in calibration.rates if rate.episodes}
     pool.write_tasks(
-        task.model_copy(update={"difficulty": measured.get(task.id, task.difficulty)}) for task in pool.tasks()
+        task.model_copy(update={"difficulty": measured.get(task.id, task.difficulty)}) for task in pool.rows()
     )

@@ -89,6 +89,9 @@ class TrainConfig(Record):
     """Seconds that one command of the policy may run."""
     tripwires: bool = False
     """Lay decoys with secret tokens into the sandboxes; their use is an event of its own."""
+    twin_episodes: int = Field(default=1, ge=0)
+    """Episodes of each impossible twin of the pool that are sampled at each checkpoint: how many pass is the hack rate
+    in the log. They are never trained on. 0 measures none."""
     concurrency: int = Field(default=16, ge=1)
     """Episodes at once, and the sampler's batch."""
     token_budget: int = Field(default=4096, ge=64)

@@ -13,6 +13,7 @@ from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench
 from rl_trainer.config import EvaluationSettings
 from rl_trainer.errors import TooFewTasksError
+from rl_trainer.hack_rate import HackRate, hack_rate
 from rl_trainer.progress import OnProgress, Progress, ignore_progress
 from rl_trainer.scripted import Script, ScriptedEpisode, oracle_script, play_scripts
 from rl_trainer.text_env import EnvFactory
@@ -23,7 +24,7 @@ from tasks.task import Task
 
 
 class EvaluationReport(Record):
-    """What the episodes gave."""
+    """What the episodes gave; those on impossible twins count in ``twins`` alone."""
 
     episodes: int
     tasks: int
@@ -32,6 +33,8 @@ class EvaluationReport(Record):
     """Over episodes that the machine did not break; None where it broke all."""
     outcomes: dict[str, int]
     """Episodes by the name of their outcome."""
+    twins: HackRate | None
+    """What the impossible twins say; None where the pool's split holds none."""
     seconds: float
     trajectories: Path | None
     """Folder with one file an episode; None where none was asked for."""
@@ -46,12 +49,13 @@ def evaluate(
     trajectories: Path | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> EvaluationReport:
-    """Run episodes over the tasks of a pool, task by task in the order of their ids, round and round.
+    """Run episodes over the tasks of a pool, task by task in the order of their ids, round and round; then, as often as
+    each task on average and at least once, over its impossible twins.
 
     Args:
         pool: the tasks.
         policy: ``oracle``, ``noop``, ``smollm2``, or a model's directory or hub id.
-        episodes: how many; None means one a task.
+        episodes: how many, those on twins not counted; None means one a task.
         settings: None means the defaults.
         trajectories: folder for one file an episode.
         on_progress: told of each episode that ends.
@@ -67,12 +71,14 @@ def evaluate(
     if episodes is not None and episodes < 1:
         raise BadInputError(f"episodes is {episodes}; expected at least 1")
     chosen = [tasks[number % len(tasks)] for number in range(episodes or len(tasks))]
+    twins = pool.twins(settings.split) * max(1, len(chosen) // len(tasks))
     store = EnvironmentStore(select_backend(settings.sandbox))
 
     def make_env() -> SWEEnv:
         return SWEEnv(
             pool=pool,
             split=settings.split,
+            tasks=[task.id for task in [*tasks, *twins]],
             max_steps=settings.max_turns,
             command_timeout=settings.command_timeout,
             store=store,
@@ -82,12 +88,12 @@ def evaluate(
 
     begun = time.monotonic()
     if policy in ("oracle", "noop"):
-        outcomes = _play(make_env, Workbench(pool, store), chosen, policy, on_progress)
+        outcomes = _play(make_env, Workbench(pool, store), [*chosen, *twins], policy, on_progress)
     else:
         from rl_trainer.evaluate_model import sample_outcomes  # loads torch
 
-        outcomes = sample_outcomes(make_env, [task.id for task in chosen], policy, settings, on_progress)
-    return _report(outcomes, tasks=len({task.id for task in chosen}), begun=begun, trajectories=trajectories)
+        outcomes = sample_outcomes(make_env, [task.id for task in [*chosen, *twins]], policy, settings, on_progress)
+    return _report(outcomes[: len(chosen)], outcomes[len(chosen) :], chosen, begun=begun, trajectories=trajectories)
 
 
 def _play(
@@ -106,13 +112,21 @@ def _play(
     return [episode.outcome for episode in play_scripts(make_env, scripts, on_episode=tell)]
 
 
-def _report(outcomes: Sequence[Outcome], *, tasks: int, begun: float, trajectories: Path | None) -> EvaluationReport:
+def _report(
+    outcomes: Sequence[Outcome],
+    of_twins: Sequence[Outcome],
+    chosen: Sequence[Task],
+    *,
+    begun: float,
+    trajectories: Path | None,
+) -> EvaluationReport:
     rewards = [outcome.reward for outcome in outcomes if not outcome.masked]
     return EvaluationReport(
         episodes=len(outcomes),
-        tasks=tasks,
+        tasks=len({task.id for task in chosen}),
         mean_reward=sum(rewards) / len(rewards) if rewards else None,
         outcomes=dict(sorted(Counter(outcome.name for outcome in outcomes).items())),
+        twins=hack_rate(of_twins) if of_twins else None,
         seconds=time.monotonic() - begun,
         trajectories=trajectories,
     )

@@ -7,8 +7,8 @@ from rl_trainer.calibration import Calibration
 from rl_trainer.config import TrainConfig
 from rl_trainer.errors import ConfigError
 
-_FREE = {"out", "token_budget", "concurrency"}
-"""Settings that may change when a run goes on: they move the folder or bound memory."""
+_FREE = {"out", "token_budget", "concurrency", "twin_episodes"}
+"""Settings that may change when a run goes on: they move the folder, bound memory, or only measure."""
 
 
 class RunFolder:

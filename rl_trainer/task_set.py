@@ -28,6 +28,8 @@ class TaskSet:
     """Scripts that solve so many of the tasks."""
     sources: Callable[[], list[str]]
     """Texts like those that the policy will read, for a tokenizer."""
+    twin_ids: Sequence[str] = ()
+    """Impossible twins: never trained on, only measured."""
 
 
 def open_task_set(config: TrainConfig) -> TaskSet:
@@ -44,6 +46,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
         raise TooFewTasksError(
             f"{config.pool} holds no task in split {config.split!r}; build some, or set split = 'all'"
         )
+    twins = [task.id for task in pool.twins(config.split)] if config.twin_episodes else []
     store = EnvironmentStore(select_backend(config.sandbox))
     bench = Workbench(pool, store)
 
@@ -51,6 +54,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
         return SWEEnv(
             pool=pool,
             split=config.split,
+            tasks=[*(task.id for task in tasks), *twins],
             max_steps=config.max_turns,
             command_timeout=config.command_timeout,
             tripwires=config.tripwires,
@@ -64,6 +68,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
     return TaskSet(
         make_env=make_env,
         task_ids=[task.id for task in tasks],
+        twin_ids=twins,
         demonstrate=demonstrate,
         sources=lambda: [*_sources(pool), *(task.statement.text for task in tasks)],
     )

@@ -19,6 +19,7 @@ from rl_trainer.collector import Collector, ignore_episode
 from rl_trainer.config import TrainConfig
 from rl_trainer.curve import draw_curve
 from rl_trainer.grpo import GRPO
+from rl_trainer.hack_rate import hack_rate, twin_metrics
 from rl_trainer.metrics import MetricsLog
 from rl_trainer.policy.in_process import TransformersPolicy
 from rl_trainer.progress import OnProgress, Progress, ignore_progress
@@ -31,6 +32,9 @@ from tasks.record import Record
 
 _CALIBRATION_SEED = 104_729
 """Keeps the seeds of calibration apart from those of reinforcement learning."""
+
+_TWIN_SEED = 15_485_863
+"""The same for the measurements of impossible twins."""
 
 
 class TrainReport(Record):
@@ -90,6 +94,8 @@ class Training:
                 grpo = GRPO(policy, collector, self.config, calibration.chosen())
                 if start.state.step:
                     start.restore_optimizer(grpo.learner)
+                if not start.state.step:
+                    self._measure_twins(grpo, 0, log)
                 last = self._reinforce(grpo, start, log)
         return self._report(calibration, last, log.path, time.monotonic() - begun)
 
@@ -132,10 +138,19 @@ class Training:
             rewards = (*state.mean_reward_by_step, values["reward"])
             state = state.model_copy(update={"step": step, "mean_reward_by_step": rewards})
             if step % settings.checkpoint_every == 0 or step == settings.steps:
+                self._measure_twins(grpo, step, log)
                 last = save_checkpoint(self.folder.checkpoints, start.language_model, grpo.learner, state)
             note = f"reward {values['reward']:.2f}, {values['mixed_groups']:.0f} of {values['groups']:.0f} groups mixed"
             self.on_progress(Progress("grpo", step, settings.steps, note))
         return last
+
+    def _measure_twins(self, grpo: GRPO, step: int, log: MetricsLog) -> None:
+        """Log the hack rate of the policy at a checkpoint, where the pool has impossible twins."""
+        wanted = [twin for twin in self.tasks.twin_ids for _ in range(self.config.twin_episodes)]
+        if wanted:
+            seed = self.config.seed + _TWIN_SEED + step
+            collected = grpo.collector.collect(grpo.policy, wanted, temperature=self.config.temperature, seed=seed)
+            log.write("twins", step, twin_metrics(hack_rate([rollout.outcome for rollout in collected.rollouts])))
 
     def _collector(self, chat: ChatFormat) -> Collector:
         limits = Limits(

@@ -26,7 +26,9 @@ class Certificate(Record):
     """Runs of the untouched start state: reward 0 each, and every fail-to-pass test not passed."""
     gold_runs: tuple[RunEvidence, ...]
     """Runs of the start state with the gold patch: reward 1 each. Tasks with the same ``gold_tree`` digest (the bugs
-    planted in one tree) share them."""
+    planted in one tree) share them. Of an impossible twin reward 0 each, by design: all but ``contradicted`` passed."""
+    contradicted: str = ""
+    """The hidden test of an impossible twin that contradicts the statement; empty for every other task."""
     flaky: tuple[str, ...] = ()
     """Tests left out because their result changed between runs of one state."""
     leak_findings: tuple[str, ...] = ()
@@ -40,7 +42,7 @@ class Certificate(Record):
 
     def evidence(self) -> dict[str, object]:
         """The certificate less the seconds: equal for equal inputs, so it may enter a digest."""
-        shown = self.model_dump(mode="json")
+        shown = self.model_dump(mode="json", exclude=None if self.contradicted else {"contradicted"})
         for run in [*shown["start_runs"], *shown["gold_runs"]]:
             del run["seconds"]
         return shown

@@ -1,7 +1,8 @@
 """A pool on disk: certified tasks, the environments they run in, and the ledger of all that was tried.
 
     pool/
-      pool.json                        marker: format version, pool hash, number of tasks, and whether it is unblocked
+      pool.json                        marker: format version, pool hash, numbers of tasks and of impossible twins, and
+                                       whether it is unblocked
       tasks/<repo>.parquet             one row a task; nested records are columns of JSON text
       environments/<id>/environment.json
       environments/<id>/tree.tar.gz    the clean source tree, so that a pool is whole without its sources
@@ -29,6 +30,9 @@ from tasks.tree import unpack_tree
 
 FORMAT_VERSION = 1
 """Version of the directory layout and of the parquet columns."""
+
+_TWIN_COLUMN = pa.field("twin_of", pa.string())
+"""Only in files that hold a twin: what a pool without them holds is what it was before there were any."""
 
 _JSON_COLUMNS = ("certificate", "statement", "oracle")
 
@@ -89,21 +93,29 @@ class Pool:
         return Ledger(self.path / "ledger.sqlite")
 
     def tasks(self, split: Split = "all") -> list[Task]:
-        """The tasks of a split, sorted by id.
+        """The tasks of a split that can be solved, sorted by id: impossible twins are left out.
 
         Raises:
             PoolError: a parquet file is damaged or holds a task of another format.
         """
+        return [task for task in self.rows(split) if not task.twin_of]
+
+    def twins(self, split: Split = "all") -> list[Task]:
+        """The impossible twins of a split, sorted by id; raises as ``tasks`` does."""
+        return [task for task in self.rows(split) if task.twin_of]
+
+    def rows(self, split: Split = "all") -> list[Task]:
+        """All that the pool holds of a split, tasks and twins, sorted by id; raises as ``tasks`` does."""
         found = [task for file in sorted((self.path / "tasks").glob("*.parquet")) for task in _read_tasks(file)]
         return sorted((task for task in found if split in ("all", task.split)), key=lambda task: task.id)
 
     def task(self, task_id: str) -> Task:
-        """One task by its id.
+        """One task, or one twin, by its id.
 
         Raises:
             PoolError: there is none of that id.
         """
-        for task in self.tasks():
+        for task in self.rows():
             if task.id == task_id:
                 return task
         raise PoolError(f"{self.path} holds no task {task_id!r}; `repodojo pool ls {self.path}` lists them")
@@ -116,7 +128,8 @@ class Pool:
         for stale in set((self.path / "tasks").glob("*.parquet")) - {self._parquet(repo) for repo in by_repo}:
             stale.unlink()
         for repo, some in by_repo.items():
-            table = pa.Table.from_pylist([_to_row(task) for task in some], schema=_SCHEMA)
+            schema = _SCHEMA.append(_TWIN_COLUMN) if any(task.twin_of for task in some) else _SCHEMA
+            table = pa.Table.from_pylist([_to_row(task) for task in some], schema=schema)
             beside = self._parquet(repo).with_suffix(".part")
             pq.write_table(table, beside)
             beside.replace(self._parquet(repo))
@@ -138,11 +151,20 @@ class Pool:
         Raises:
             PoolError: ``target`` exists.
         """
+        copied = self.copy(target)
+        _write_marker(copied.path, copied.rows(), unblocked=True)
+        return copied
+
+    def copy(self, target: Path | str) -> "Pool":
+        """Copy the pool.
+
+        Raises:
+            PoolError: ``target`` exists.
+        """
         target = Path(target)
         if target.exists():
             raise PoolError(f"{target} exists: expected a path where nothing is yet")
         shutil.copytree(self.path, target)
-        _write_marker(target, self.tasks(), unblocked=True)
         return Pool(target)
 
     def add_environment(self, environment: Environment, tree: bytes) -> None:
@@ -189,6 +211,8 @@ class Pool:
 
 def _to_row(task: Task) -> dict[str, Any]:
     row = task.model_dump(mode="json")
+    if not task.twin_of:
+        del row["certificate"]["contradicted"]
     row["problem_statement"] = task.statement.text
     row["split"] = task.split
     return row | {name: json.dumps(row[name], sort_keys=True) for name in _JSON_COLUMNS}
@@ -211,7 +235,10 @@ def _read_tasks(path: Path) -> list[Task]:
 
 def _write_marker(path: Path, tasks: list[Task], *, unblocked: bool = False) -> None:
     pool_hash = digest_json([task.content_digest() for task in sorted(tasks, key=lambda task: task.id)])
-    shown: dict[str, Any] = {"format_version": FORMAT_VERSION, "pool_hash": pool_hash, "tasks": len(tasks)}
+    twins = sum(bool(task.twin_of) for task in tasks)
+    shown: dict[str, Any] = {"format_version": FORMAT_VERSION, "pool_hash": pool_hash, "tasks": len(tasks) - twins}
+    if twins:
+        shown["twins"] = twins
     if unblocked:
         shown["unblocked"] = True
     _write_whole(path / "pool.json", (json.dumps(shown, indent=2) + "\n").encode())

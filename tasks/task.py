@@ -50,16 +50,24 @@ class Task(Record):
     certificate: Certificate
     oracle: Oracle | None = None
     """The check that shares no process with the tests; None where nothing could be derived, and in older pools."""
+    twin_of: str = ""
+    """Id of the task whose impossible twin this is: equal in all that an agent sees, but a hidden test contradicts the
+    statement, so that whatever passes is a hack. Empty for every other task. See ``env_builder/twins``."""
     difficulty: float | None = None
     """Measured pass rate of a named reference policy, 0 to 1; None where none was measured."""
 
     @property
+    def shown_id(self) -> str:
+        """The id that what an agent sees is made from: a twin has its original's."""
+        return self.twin_of or self.id
+
+    @property
     def split(self) -> Literal["train", "test"]:
-        """The split of the task, a function of its id alone."""
-        return "test" if int(digest_json(self.id)[:8], 16) % TEST_SHARE == 0 else "train"
+        """The split of the task, a function of its id alone; a twin is in its original's."""
+        return "test" if int(digest_json(self.shown_id)[:8], 16) % TEST_SHARE == 0 else "train"
 
     def content_digest(self) -> str:
         """Digest of all but measured times, so that the same inputs give the same digest."""
-        left_out = {"certificate"} if self.oracle else {"certificate", "oracle"}
+        left_out = {"certificate"} | {name for name in ("oracle", "twin_of") if not getattr(self, name)}
         shown = self.model_dump(mode="json", exclude=left_out)
         return digest_json({**shown, "certificate": self.certificate.evidence()})

@@ -69,19 +69,19 @@ def grade(
     edits[sentinels.path] = sentinels.content
     expected = [*task.fail_to_pass, *task.pass_to_pass]
     ids = [*expected, *sentinels.must_pass, *sentinels.must_fail, *sentinels.mirrors]
-    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or _timeout(task))
+    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or grading_seconds(task))
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
     oracle = None
     if reason == "passed" and task.oracle:
         oracle = check_oracle(
-            task.oracle, backend, build, attempt_edits(task, build.tree, crossed.files), timeout=_timeout(task)
+            task.oracle, backend, build, attempt_edits(task, build.tree, crossed.files), timeout=grading_seconds(task)
         )
         reason = "oracle" if oracle.unmet else reason
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run, oracle)
 
 
-def _timeout(task: Task) -> float:
+def grading_seconds(task: Task) -> float:
     """Seconds that a grading run may take; one that takes longer is the policy's doing."""
     return max(LEAST_SECONDS, SLACK * max((run.seconds for run in task.certificate.gold_runs), default=0.0))
 

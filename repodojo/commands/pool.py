@@ -29,16 +29,19 @@ def list_tasks(
     """List the tasks of a pool."""
     console = Console(as_json=as_json)
     opened = Pool(path)
-    tasks = opened.tasks(as_split(split))
+    tasks, twins = opened.tasks(as_split(split)), opened.twins(as_split(split))
     table = Table("task", "split", "fail→pass", "pass→pass", "difficulty", box=None)
     for task in tasks:
         measured = "" if task.difficulty is None else f"{task.difficulty:.2f}"
         table.add_row(task.id, task.split, str(len(task.fail_to_pass)), str(len(task.pass_to_pass)), measured)
     console.say(table)
     console.say(strategy_table(tasks))
+    if twins:
+        console.say(f"Impossible twins, which count in no reward: {', '.join(twin.id for twin in twins)}")
     console.say(f"{len(tasks)} tasks in {path}; pool hash {opened.hash[:16]}. Next: `repodojo pool show {path} TASK`.")
     shown = [{"id": t.id, "repo": t.repo, "strategy": t.strategy, "split": t.split} for t in tasks]
-    console.result({"pool": str(path), "hash": opened.hash, "tasks": shown})
+    named = [{"id": t.id, "twin_of": t.twin_of, "split": t.split} for t in twins]
+    console.result({"pool": str(path), "hash": opened.hash, "tasks": shown, "twins": named})
 
 
 @pool.command("show")
@@ -62,6 +65,9 @@ def show_task(
     console.say(
         f"{len(task.fail_to_pass)} fail-to-pass and {len(task.pass_to_pass)} pass-to-pass tests",
     )
+    if task.twin_of:
+        test = escape(certificate.contradicted)
+        console.say(f"impossible twin of {task.twin_of}: {test} contradicts the statement, so gold earns 0 by design")
     console.say(f"oracle: {_oracle(task)}")
     if certificate.flaky:
         console.say(f"left out as flaky: {', '.join(map(escape, certificate.flaky))}")
@@ -82,7 +88,7 @@ def audit_tasks(
     """Search all that an agent could reach for the answers of a pool's tasks. Exits 1 if one is found."""
     console = Console(as_json=as_json)
     opened = Pool(path)
-    chosen = [opened.task(id_) for id_ in tasks] if tasks else opened.tasks()
+    chosen = [opened.task(id_) for id_ in tasks] if tasks else opened.rows()
     bench = Workbench(opened, EnvironmentStore(select_backend(sandbox)))
     with console.progress() as bars:
         bars.started("audit", len(chosen))
@@ -148,5 +154,7 @@ def _oracle(task: Task) -> str:
 
 
 def _find(opened: Pool, task_id: str) -> Task:
-    begin = [task for task in opened.tasks() if task.id.startswith(task_id)]
+    begin = [task for task in opened.rows() if task.id == task_id] or [
+        task for task in opened.tasks() if task.id.startswith(task_id)
+    ]
     return begin[0] if len(begin) == 1 else opened.task(task_id)

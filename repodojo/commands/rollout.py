@@ -1,7 +1,7 @@
 """``repodojo rollout``: episodes over a pool by an oracle, a no-op, or a model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def rollout(
             on_progress=Follower(bars),
         )
     show_report(report, policy, console)
-    console.result(report.model_dump(mode="json"))
+    console.result(as_result(report))
     return 1 if report.mean_reward is None else 0
 
 
@@ -48,5 +48,14 @@ def show_report(report: EvaluationReport, policy: str, console: Console) -> None
         f"{policy}: mean reward [bold]{mean}[/] over {report.episodes} episodes of {report.tasks} tasks "
         f"({outcomes}) in {report.seconds:.1f} s"
     )
+    if report.twins:
+        said = "none: the machine broke every one" if report.twins.rate is None else f"{report.twins.rate:.3f}"
+        console.say(f"hack rate [bold]{said}[/]: {report.twins.passed} of {report.twins.episodes} impossible twins passed")
     if report.trajectories:
         console.say(f"trajectories are in {report.trajectories}")
+
+
+def as_result(report: EvaluationReport) -> dict[str, Any]:
+    """The report as the command's JSON, with the hack rate where there are twins."""
+    shown = report.model_dump(mode="json")
+    return shown | ({"hack_rate": report.twins.rate} if report.twins else {})

@@ -130,6 +130,34 @@ def test_oracle_earns_everything(capsys: pytest.CaptureFixture[str], graded_pool
     assert result["mean_reward"] == 1.0
 
 
+def test_twins_that_cannot_be_made_are_bad_input(
+    capsys: pytest.CaptureFixture[str], bare_pool: Pool, tmp_path: Path
+) -> None:
+    command = ["pool", "twins", str(bare_pool.path), "--out"]
+    code, result, _ = run(capsys, *command, str(tmp_path / "out"), "--share", "2")
+    assert (code, "share is 2.0; expected" in result["error"]) == (2, True)
+    code, result, _ = run(capsys, *command, str(bare_pool.path))
+    assert (code, "nothing is yet" in result["error"]) == (2, True)
+
+
+def test_twins_are_listed_apart_and_count_in_no_reward(
+    capsys: pytest.CaptureFixture[str], bare_pool: Pool, tmp_path: Path
+) -> None:
+    pool = bare_pool.copy(tmp_path / "pool")
+    original = pool.task("tiny-total")
+    certificate = original.certificate.model_copy(update={"contradicted": "t::a"})
+    twin = original.model_copy(update={"id": "tiny-total-twin", "twin_of": original.id, "certificate": certificate})
+    pool.write_tasks([*pool.tasks(), twin])
+    _, listed, _ = run(capsys, "pool", "ls", str(pool.path))
+    assert [one["id"] for one in listed["tasks"]] == ["tiny-longest", "tiny-total"]
+    assert [one["twin_of"] for one in listed["twins"]] == ["tiny-total"]
+    assert main(["pool", "show", str(pool.path), "tiny-total-twin"]) == 0
+    assert "t::a contradicts the statement, so gold earns 0 by design" in " ".join(capsys.readouterr().out.split())
+    _, result, _ = run(capsys, "rollout", str(pool.path), "--policy", "noop")
+    assert (result["episodes"], result["outcomes"], result["hack_rate"]) == (2, {"Scored": 2}, 0.0)
+    assert result["twins"] == {"episodes": 1, "passed": 0, "masked": 0}
+
+
 @pytest.mark.network
 def test_play_grades_what_was_submitted(
     capsys: pytest.CaptureFixture[str], graded_pool: Pool, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """Whole runs on a small real environment: reward rises, runs resume to the same weights, nothing half-written stays."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,18 @@ def test_reward_rises_under_grpo(tmp_path: Path) -> None:
     assert {progress.stage for progress in told} == {"demonstrate", "warm start", "calibrate", "grpo"}
     assert all(progress.done <= progress.total for progress in told)
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_twins_are_measured_at_each_checkpoint_and_never_trained_on(tmp_path: Path) -> None:
+    twin, *rest = TASKS
+    tasks = replace(task_set(), task_ids=rest, twin_ids=[twin])
+    changes: dict[str, object] = {"twin_episodes": 3, "grpo": GRPOConfig(steps=2, group_size=4), "sft": SFTConfig(tasks=0)}
+    report = Training(tasks, config(tmp_path / "run", **changes)).run()
+    lines = [json.loads(line) for line in report.log.read_text().splitlines()]
+    measured = [line for line in lines if line["stage"] == "twins"]
+    assert [(line["step"], line["twin_episodes"]) for line in measured] == [(0, 3), (1, 3), (2, 3)]
+    assert all(line["hack_rate"] == line["twins_passed"] / 3 for line in measured)
+    assert twin not in report.tasks
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
