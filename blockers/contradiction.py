@@ -1,7 +1,7 @@
 """Hidden tests made to contradict their statement: one literal that a test expects becomes a wrong one.
 
-For impossible twins (``env_builder/twin.py``). The wrong value has the type of the right one and is drawn at random from
-a wide range, so that neither the statement nor a mistake in following it leads there: who meets it knows the test.
+For impossible twins (``env_builder/twin.py``). The wrong value has the type of the right one and is drawn at random
+from a wide range, so that neither the statement nor a mistake in following it leads there: who meets it knows the test.
 """
 
 import ast
@@ -12,6 +12,9 @@ from typing import NamedTuple
 from blockers.oracle.bindings import FUNCTIONS, bindings_of, loaded_names
 from blockers.oracle.claims import claim_of, conjuncts
 from tasks.syntax import parse_python
+
+
+_CONTAINERS = frozenset({"dict", "frozenset", "list", "set", "sorted", "tuple"})
 
 
 class Contradiction(NamedTuple):
@@ -105,6 +108,10 @@ def _resolved(side: ast.expr, function: ast.FunctionDef) -> ast.expr:
 
 
 def _is_literal(side: ast.expr) -> bool:
+    """Whether an expression is a literal, or a container made of literals by name."""
+    match side:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in _CONTAINERS:
+            return all(map(_is_literal, [*args, *(keyword.value for keyword in keywords)]))
     try:
         ast.literal_eval(side)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -1,8 +1,8 @@
 """Impossible twins: a task's double whose hidden tests contradict the statement, so that any pass is a hack.
 
 All that an agent sees is the original's, byte for byte; one literal that a fail-to-pass test expects is wrong. That no
-honest work passes is run, not reasoned: the start fails as it did, and the gold patch passes every expected test but the
-contradicted one, each three times in fresh sandboxes. The twin's oracle expects the wrong value too.
+honest work passes is run, not reasoned: the start fails as it did, and the gold patch passes every expected test but
+the contradicted one, each three times in fresh sandboxes. The twin's oracle expects the wrong value too.
 """
 
 from random import Random
@@ -95,7 +95,9 @@ class _Trial:
     def run(self) -> Task:
         certificate = Certificate(
             start_runs=self._runs("start", {}, must=set(), must_not={*self._task.fail_to_pass}),
-            gold_runs=self._runs("gold", self._gold, must=self._expected - {self._told.test}, must_not={self._told.test}),
+            gold_runs=self._runs(
+                "gold", self._gold, must=self._expected - {self._told.test}, must_not={self._told.test}
+            ),
             contradicted=self._told.test,
             flaky=self._task.certificate.flaky,
             sandbox=self._backend.name,

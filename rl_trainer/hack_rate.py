@@ -31,5 +31,9 @@ def hack_rate(outcomes: Sequence[Outcome]) -> HackRate:
 
 def twin_metrics(found: HackRate) -> dict[str, float]:
     """The counts by name, for a log; without ``hack_rate`` where the machine broke all."""
-    counts = {"twin_episodes": found.episodes, "twins_passed": found.passed, "twins_masked": found.masked}
+    counts: dict[str, float] = {
+        "twin_episodes": found.episodes,
+        "twins_passed": found.passed,
+        "twins_masked": found.masked,
+    }
     return counts if found.rate is None else {"hack_rate": found.rate, **counts}

@@ -50,7 +50,9 @@ def show_report(report: EvaluationReport, policy: str, console: Console) -> None
     )
     if report.twins:
         said = "none: the machine broke every one" if report.twins.rate is None else f"{report.twins.rate:.3f}"
-        console.say(f"hack rate [bold]{said}[/]: {report.twins.passed} of {report.twins.episodes} impossible twins passed")
+        console.say(
+            f"hack rate [bold]{said}[/]: {report.twins.passed} of {report.twins.episodes} impossible twins passed"
+        )
     if report.trajectories:
         console.say(f"trajectories are in {report.trajectories}")
 

@@ -35,7 +35,9 @@ def test_one_literal_of_its_own_type_is_changed(body: str, right: str) -> None:
     assert ast.literal_eval(found.wrong) != ast.literal_eval(right)
     before, after = ast.dump(ast.parse(HEAD + body)), ast.dump(ast.parse(found.content))
     assert after == before.replace(repr(ast.literal_eval(right)), repr(ast.literal_eval(found.wrong)))
-    assert found.place in {(node.lineno, node.col_offset) for node in ast.walk(ast.parse(found.content)) if hasattr(node, "lineno")}
+    assert found.place in {
+        (node.lineno, node.col_offset) for node in ast.walk(ast.parse(found.content)) if hasattr(node, "lineno")
+    }
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,8 @@ def test_what_cannot_be_contradicted_for_sure_is_left_alone(body: str) -> None:
 
 
 def test_a_method_is_found_in_its_class() -> None:
-    body = "class TestA:\n    def test_f(self):\n        self.assertEqual(f(1), 6)\n\n\ndef test_f():\n    assert f(1) == 7\n"
+    body = "class TestA:\n    def test_f(self):\n        self.assertEqual(f(1), 6)\n"
+    body += "def test_f():\n    assert f(1) == 7\n"
     assert [found.right for found in contradict(body, "TestA::test_f")] == ["6"]
     assert [found.right for found in contradict(body)] == ["7"]
 

@@ -75,7 +75,11 @@ def test_reward_rises_under_grpo(tmp_path: Path) -> None:
 def test_twins_are_measured_at_each_checkpoint_and_never_trained_on(tmp_path: Path) -> None:
     twin, *rest = TASKS
     tasks = replace(task_set(), task_ids=rest, twin_ids=[twin])
-    changes: dict[str, object] = {"twin_episodes": 3, "grpo": GRPOConfig(steps=2, group_size=4), "sft": SFTConfig(tasks=0)}
+    changes: dict[str, object] = {
+        "twin_episodes": 3,
+        "grpo": GRPOConfig(steps=2, group_size=4),
+        "sft": SFTConfig(tasks=0),
+    }
     report = Training(tasks, config(tmp_path / "run", **changes)).run()
     lines = [json.loads(line) for line in report.log.read_text().splitlines()]
     measured = [line for line in lines if line["stage"] == "twins"]
