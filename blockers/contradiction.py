@@ -13,7 +13,6 @@ from blockers.oracle.bindings import FUNCTIONS, bindings_of, loaded_names
 from blockers.oracle.claims import claim_of, conjuncts
 from tasks.syntax import parse_python
 
-
 _CONTAINERS = frozenset({"dict", "frozenset", "list", "set", "sorted", "tuple"})
 
 
