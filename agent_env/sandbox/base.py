@@ -105,15 +105,19 @@ class Snapshot(Protocol):
         ...
 
     def hold(self) -> None:
-        """Count one user more, who will ``close`` it; a sandbox that starts from here does both by itself.
+        """Count one user more; a sandbox that starts from here is one by itself.
 
         Raises:
-            SandboxError: it is closed.
+            SandboxError: it is removed.
         """
         ...
 
+    def let_go(self) -> None:
+        """Count one user less, once for each ``hold``; it is removed with its last."""
+        ...
+
     def close(self) -> None:
-        """Let go of it; it is removed once its last user has."""
+        """Let go of it, for who made it; it is removed once all have. Safe to call twice."""
         ...
 
     def changes(self) -> Mapping[str, bytes | None]:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from agent_env.sandbox.residence import (
 )
 from agent_env.sandbox.seccomp import seccomp_program
 from agent_env.sandbox.shell import Shell, driver_command
-from agent_env.sandbox.spawn import may_mount, spawn
+from agent_env.sandbox.spawn import may_mount, no_descriptors, spawn
 from agent_env.sandbox.spawner import Request
 from agent_env.sandbox.transport import PipeTransport, ShellGoneError, ShellPipes
 from tasks.home import home
@@ -45,10 +46,11 @@ MINIMUM_VERSION = (0, 11)
 class BubblewrapSandbox(LocalSandbox):
     """See ``Sandbox``."""
 
-    def __init__(self, spec: SandboxSpec, program: Path, etc: Path) -> None:
+    def __init__(self, spec: SandboxSpec, program: Path, root: Sequence[str], quota: str) -> None:
         super().__init__(spec)
         self._program = program
-        self._etc = etc
+        self._root_options = root
+        self._quota_options = quota
         self._starts = 0
         self._group: Group | None = None
         self._place = self._new_place()
@@ -63,17 +65,21 @@ class BubblewrapSandbox(LocalSandbox):
             self._place.hold(spawned.folder, spawned.namespace)
             shell = Shell(PipeTransport(pipes.keep()), mark)
             pipes.close_theirs()
+            first = None
             try:
                 first = self._read_first(pipes.info[0])
                 self._limit(first.pid)
-            except (OSError, ValueError) as error:
+                os.write(pipes.block[1], b"1")
+            except BaseException as error:
                 _kill(spawned.process)
-                said = _said(shell)
-                shell.close()
-                raise _start_error(said) from error
+                is_failure = isinstance(error, OSError | ValueError)
+                said = _said(shell) if is_failure else ""
+                end_tree(first, shell)
+                if is_failure:
+                    raise _start_error(said) from error
+                raise
             finally:
                 os.close(spawned.process)
-            os.write(pipes.block[1], b"1")
         return shell, first
 
     def _start(self) -> None:
@@ -103,7 +109,8 @@ class BubblewrapSandbox(LocalSandbox):
         return self._place.files
 
     def _make_files(self) -> None:
-        """The spawner does."""
+        """The folder; what lies in it, the spawner makes."""
+        self._place.make()
 
     def _restart(self) -> None:
         """The former tree dies, and its files go, while the new one starts on a place of its own."""
@@ -121,7 +128,7 @@ class BubblewrapSandbox(LocalSandbox):
             place.remove()
 
     def _new_place(self) -> Place:
-        return Place(self._folder / str(self._starts), _quota(self._spec.limits) if _mounts() else "")
+        return Place(self._folder / str(self._starts), self._quota_options)
 
     def _kills_for_memory(self) -> int:
         return self._group.kills_for_memory() if self._group else 0
@@ -146,7 +153,7 @@ class BubblewrapSandbox(LocalSandbox):
         overlay = [part for layer in self._spec.layers for part in ("--overlay-src", str(layer))]
         arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         arguments += ["--uid", str(USER_ID), "--gid", str(USER_ID), "--hostname", "repodojo"]
-        arguments += root_arguments(self._etc)
+        arguments += self._root_options
         arguments += [*overlay, "--overlay", str(folder / "upper"), str(folder / "work"), WORK_DIR]
         arguments += ["--bind", str(folder / "tmp"), "/tmp", "--bind", str(folder / "home"), HOME_DIR]
         for mount in self._spec.mounts:
@@ -184,12 +191,16 @@ class BubblewrapBackend:
 
     def create(self, spec: SandboxSpec) -> BubblewrapSandbox:
         """See ``SandboxBackend.create``."""
-        return BubblewrapSandbox(spec, find_program(), make_etc(home() / "etc"))
+        quota = _quota(spec.limits) if _mounts() else ""
+        return BubblewrapSandbox(spec, find_program(), _root(home() / "etc"), quota)
 
     def problems(self) -> list[Problem]:
         """See ``SandboxBackend.problems``."""
         found = []
-        layer = new_residence(residence_base())
+        try:
+            layer = new_residence(residence_base())
+        except SandboxError as error:
+            return [Problem(str(error), "see the message", fatal=True)]
         try:
             sandbox = self.create(SandboxSpec(layers=(layer,)))
             sandbox.close()
@@ -248,6 +259,15 @@ def _version(program: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in said[-1].split(".") if part.isdigit()) if said else ()
 
 
+def _root(folder: Path) -> Sequence[str]:
+    """bubblewrap's arguments for the root, with an /etc below ``folder``."""
+    try:
+        return root_arguments(make_etc(folder))
+    except OSError as error:
+        what = f"the sandboxes' /etc cannot be made in {folder}: {error}"
+        raise SandboxError(f"{what}; make that folder writable, or set REPODOJO_HOME to one that is") from error
+
+
 def _mounts() -> bool:
     """Whether each sandbox's files get a memory filesystem of their own."""
     return files_in_memory() and may_mount()
@@ -291,19 +311,24 @@ class _Pipes:
     """The pipes of a start. Each is (read end, write end)."""
 
     def __init__(self) -> None:
-        try:
-            self.command, self.status, self.output = os.pipe(), os.pipe(), os.pipe()
-            self.info, self.block = os.pipe(), os.pipe()
-        except OSError as error:
-            raise SandboxError(f"no sandbox can be started: {error}; raise the limit on files: ulimit -n") from error
+        self._open: set[int] = set()
+        self.command, self.status, self.output, self.info, self.block = (self._pipe() for _ in range(5))
         self._ours = ShellPipes(self.command[1], self.status[0], self.output[0])
-        self._open = {*self.command, *self.status, *self.output, *self.info, *self.block}
 
     def __enter__(self) -> "_Pipes":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._close(self._open)
+
+    def _pipe(self) -> tuple[int, int]:
+        try:
+            ends = os.pipe()
+        except OSError as error:
+            self._close(self._open)
+            raise no_descriptors(error) from error
+        self._open |= {*ends}
+        return ends
 
     def theirs(self) -> list[int]:
         """The ends that the sandbox gets, in the order of ``spawn``."""
@@ -321,4 +346,4 @@ class _Pipes:
     def _close(self, ends: set[int]) -> None:
         for end in ends & self._open:
             os.close(end)
-        self._open -= ends
+        self._open = self._open - ends

@@ -62,7 +62,10 @@ class DockerBackend:
 
     def problems(self) -> list[Problem]:
         """See ``SandboxBackend.problems``."""
-        layer = new_residence(residence_base())
+        try:
+            layer = new_residence(residence_base())
+        except SandboxError as error:
+            return [Problem(str(error), "see the message", fatal=True)]
         try:
             self.create(SandboxSpec(layers=(layer,))).close()
         except (SandboxError, BackendUnavailableError) as error:

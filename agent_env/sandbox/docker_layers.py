@@ -38,6 +38,16 @@ def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> LaidLayers:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     laid = LaidLayers([], [])
+    try:
+        _lay(layers, folder, user, laid)
+    except BaseException:
+        for hold in laid.holds:
+            os.close(hold)
+        raise
+    return laid
+
+
+def _lay(layers: Sequence[Path], folder: Path, user: int, laid: LaidLayers) -> None:
     for number, layer in enumerate(layers):
         place = folder / str(number)
         if os.geteuid() != 0 or layer.stat().st_uid == user:
@@ -52,7 +62,6 @@ def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> LaidLayers:
                 laid.holds.append(hold)
                 place.symlink_to(kept)
         laid.places.append(place)
-    return laid
 
 
 def _entries(layer: Path) -> list[str]:

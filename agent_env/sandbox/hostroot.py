@@ -6,8 +6,8 @@ broke.
 
 import contextlib
 import hashlib
-import os
 import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -103,17 +103,20 @@ def make_etc(folder: Path) -> Path:
     target = folder / f"etc-{hashlib.sha256(repr((_FILES, stamp)).encode()).hexdigest()[:12]}"
     if target.is_dir():
         return target
-    beside = folder / f"{target.name}.{os.getpid()}"
-    beside.mkdir(parents=True)
-    for name, content in _FILES.items():
-        (beside / name).write_text(content)
-    for name in ("ssl", "pki"):
-        (beside / name).mkdir()
-    for name in _COPIED:
-        _copy(Path("/etc") / name, beside / name)
-    with contextlib.suppress(OSError):  # another process was first
-        beside.rename(target)
-    shutil.rmtree(beside, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=folder))
+    try:
+        beside.chmod(0o755)
+        for name, content in _FILES.items():
+            (beside / name).write_text(content)
+        for name in ("ssl", "pki"):
+            (beside / name).mkdir()
+        for name in _COPIED:
+            _copy(Path("/etc") / name, beside / name)
+        with contextlib.suppress(OSError):  # another thread or process was first
+            beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return target
 
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,7 +39,8 @@ WRITABLE = ("upper", "work", "tmp", "home")
 RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
 """Stands in the output where the shell did not outlive a command."""
 
-_live: "weakref.WeakSet[LocalSandbox]" = weakref.WeakSet()
+_live: "set[LocalSandbox]" = set()
+"""Those that are not closed; one that its owner forgot is closed at the end of the process."""
 
 
 class LocalSandbox(ABC):
@@ -51,14 +51,19 @@ class LocalSandbox(ABC):
     """
 
     def __init__(self, spec: SandboxSpec) -> None:
+        self._folder = new_residence(residence_base())
+        self._closed = False
         if spec.start:
-            spec.start.hold()
+            try:
+                spec.start.hold()
+            except BaseException:
+                remove_residence(self._folder)
+                raise
         self._base = spec.layers
         """What ``changes`` are told against."""
         self._start_from = spec.start
         self._spec = replace(spec, layers=(*spec.layers, *(spec.start.layers if spec.start else ())))
         self._owner = os.getpid()
-        self._folder = new_residence(residence_base())
         self._first: FirstProcess | None = None
         self._shell: Shell | None = None
         self._inner = 0
@@ -196,8 +201,9 @@ class LocalSandbox(ABC):
 
     def close(self) -> None:
         """See ``Sandbox.close``."""
-        if self._owner != os.getpid() or not self._folder.is_dir():
+        if self._owner != os.getpid() or self._closed:
             return  # a forked copy, whose sandbox belongs to the parent; or closed already
+        self._closed = True
         try:
             self.stop()
             self._discard()
@@ -205,7 +211,7 @@ class LocalSandbox(ABC):
             remove_residence(self._folder)
             _live.discard(self)
             if self._start_from:
-                self._start_from.close()
+                self._start_from.let_go()
 
     def _begin(self) -> None:
         try:
@@ -337,7 +343,7 @@ class LocalSandbox(ABC):
         return self._first is not None and self._first.is_gone()
 
     def _require_open(self) -> None:
-        if not self._folder.is_dir():
+        if self._closed:
             raise SandboxError("the sandbox is closed: make a new one")
 
     def _require_running(self) -> None:
@@ -396,4 +402,5 @@ def kill_running() -> None:
     For a work that is being given up; who owns a sandbox still closes it.
     """
     for sandbox in list(_live):
-        sandbox.kill()
+        if sandbox._owner == os.getpid():  # a forked child knows its parent's, which are not its own to end
+            sandbox.kill()

@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from agent_env.errors import SandboxError
 from agent_env.sandbox.residence import remove_tree
 
 _RESERVE = "reserve"
@@ -19,13 +20,23 @@ class Place:
         self.quota = quota
         self.namespace: int | None = None
         self._descriptor: int | None = None
-        folder.mkdir()
 
     @property
     def files(self) -> Path:
         """The folder as the host reaches it, in whatever namespace it has its mount."""
         # Not /proc/self: programs that the host starts reach it too.
         return self.folder if self._descriptor is None else Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    def make(self) -> None:
+        """Make the folder, where it is not there yet.
+
+        Raises:
+            SandboxError: it cannot be made.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SandboxError(f"a sandbox's files find no place: {error}") from error
 
     def hold(self, descriptor: int, namespace: int | None) -> None:
         """Take the descriptors that a start gave."""

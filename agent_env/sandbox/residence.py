@@ -5,6 +5,7 @@
 A control group bears the sandbox's name, ``<pid>-<start time>-<number>``, so both are found by the same rule.
 """
 
+import atexit
 import contextlib
 import itertools
 import os
@@ -14,20 +15,32 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from agent_env.errors import SandboxError
 from agent_env.sandbox.cgroup import group_folders, remove_group_folder
 from tasks.errors import BadInputError
 
 _numbers = itertools.count()
+_bases: set[Path] = set()
+"""Where this process has made residences."""
 
 
 def new_residence(base: Path) -> Path:
-    """An empty folder for one sandbox of this process; its name is unique on this machine."""
+    """An empty folder for one sandbox of this process; its name is unique on this machine.
+
+    Raises:
+        SandboxError: it cannot be made.
+    """
+    _bases.add(base)
     owner = owner_name()
     folder = base / owner / f"{owner}-{next(_numbers)}"
     while True:
-        with contextlib.suppress(FileNotFoundError):  # another thread removed the owner's folder as the last one in it
+        try:
             folder.mkdir(parents=True, mode=0o700)
-            return folder
+        except FileNotFoundError:  # another thread removed the owner's folder as the last one in it
+            continue
+        except OSError as error:
+            raise SandboxError(f"a sandbox's files find no place: {error}; make room there, or set TMPDIR") from error
+        return folder
 
 
 FILES_VARIABLE = "REPODOJO_SANDBOX_FILES"
@@ -86,8 +99,9 @@ def remove_tree(folder: Path) -> None:
     with contextlib.suppress(OSError, RecursionError):
         shutil.rmtree(folder)
         return
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
+    with contextlib.suppress(OSError):  # no descriptor or process is to be had: a reaper will remove it
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
 
 
 def reap_residences(base: Path) -> int:
@@ -122,6 +136,13 @@ def is_owner_alive(name: str) -> bool:
     pid, _, rest = name.partition("-")
     start = rest.partition("-")[0]
     return not (pid.isdigit() and start.isdigit()) or _start_time(int(pid)) == int(start)
+
+
+@atexit.register
+def _remove_own() -> None:
+    """An orderly end leaves nothing, also of what was forgotten or could not be removed when it was let go of."""
+    for base in _bases:
+        remove_tree(base / owner_name())
 
 
 def _start_time(pid: int) -> int | None:

@@ -1,10 +1,8 @@
 """A sandbox's files, frozen at one moment, from which others start: the members of a group share a prefix."""
 
-import atexit
 import os
 import subprocess
 import threading
-import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,6 @@ from agent_env.sandbox.residence import new_residence, remove_residence, residen
 
 FROZEN = ("upper", "tmp", "home")
 """What is frozen of a residence: what changed in the work tree becomes a layer, /tmp and home are copied."""
-
-_live: "weakref.WeakSet[FrozenFiles]" = weakref.WeakSet()
 
 
 class FrozenFiles:
@@ -37,6 +33,7 @@ class FrozenFiles:
         self._base = spec.layers
         self._owner = os.getpid()
         self._users = 1
+        self._closed = False
         self._lock = threading.Lock()
         self._changes: dict[str, bytes | None] | None = None
         self.shell = shell
@@ -52,7 +49,6 @@ class FrozenFiles:
             raise
         if self._parent:
             self._parent.hold()
-        _live.add(self)
 
     def hold(self) -> None:
         """See ``Snapshot.hold``."""
@@ -61,15 +57,22 @@ class FrozenFiles:
                 raise SandboxError("the snapshot is closed: take a new one")
             self._users += 1
 
-    def close(self) -> None:
-        """See ``Snapshot.close``."""
+    def let_go(self) -> None:
+        """See ``Snapshot.let_go``."""
         with self._lock:
             self._users -= 1
             last = self._users == 0
         if last and self._owner == os.getpid():
             remove_residence(self.folder)
             if self._parent:
-                self._parent.close()
+                self._parent.let_go()
+
+    def close(self) -> None:
+        """See ``Snapshot.close``."""
+        with self._lock:
+            was_closed, self._closed = self._closed, True
+        if not was_closed:
+            self.let_go()
 
     def changes(self) -> dict[str, bytes | None]:
         """What differs from the start state below all snapshots; see ``Sandbox.changes``."""
@@ -101,10 +104,3 @@ def copy_files(source: Path, target: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise SandboxError(f"the files of a sandbox could not be copied: {done.stderr.strip()[-300:]}")
-
-
-@atexit.register
-def _remove_all() -> None:
-    for snapshot in list(_live):
-        if snapshot._owner == os.getpid():
-            remove_residence(snapshot.folder)

@@ -40,18 +40,34 @@ class _Spawner:
     """One running spawner."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _PROGRAM, str(os.getpid()), str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is the host's to answer
-            )
-        self.socket = ours
-        self.may_mount = ours.recv(1) == b"y"
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", _PROGRAM, str(os.getpid()), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,  # Ctrl-C is the host's to answer
+                )
+        except BaseException:
+            self.socket.close()
+            raise
+        try:
+            self.may_mount = self._ask()
+        except BaseException:
+            self.close()
+            raise
+
+    def _ask(self) -> bool:
+        """Its first word: whether it may mount."""
+        self.socket.settimeout(_START_SECONDS)
+        said = self.socket.recv(1)
+        self.socket.settimeout(None)
+        if not said:
+            raise OSError(f"it ended at once, with status {self.process.wait()}")
+        return said == b"y"
 
     def close(self) -> None:
         self.process.kill()
@@ -64,7 +80,11 @@ _spawners: dict[int, _Spawner] = {}
 
 
 def may_mount() -> bool:
-    """Whether a sandbox's folder can get a memory filesystem of its own, with a quota."""
+    """Whether a sandbox's folder can get a memory filesystem of its own, with a quota.
+
+    Raises:
+        SandboxError: the spawner did not start.
+    """
     return _spawner().may_mount
 
 
@@ -78,7 +98,10 @@ def spawn(request: Request, descriptors: Sequence[int], namespace: int | None = 
     Raises:
         SandboxError: it was not started.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError as error:
+        raise no_descriptors(error) from error
     with ours, theirs:
         given = [*descriptors, theirs.fileno(), *([] if namespace is None else [namespace])]
         message = json.dumps(request).encode()
@@ -89,10 +112,19 @@ def spawn(request: Request, descriptors: Sequence[int], namespace: int | None = 
             answer, held = receive(ours)
         except TimeoutError:
             raise SandboxError(f"no sandbox was started within {_START_SECONDS:.0f} s") from None
-    if not held:
+    if answer != b"{}":
         raise SandboxError(f"no sandbox was started: {json.loads(answer)['error'] if answer else 'the spawner died'}")
+    if len(held) < (3 if request["quota"] else 2):  # the kernel gives as many as there is room for
+        for descriptor in held:  # that our ends of its pipes are closed ends it
+            os.close(descriptor)
+        raise no_descriptors("too many open files")
     _make_room(max(held))
     return Spawned(held[0], held[1], held[2] if held[2:] else None)
+
+
+def no_descriptors(why: object) -> SandboxError:
+    """The error for a start for which this process has no descriptors left."""
+    return SandboxError(f"no sandbox can be started: {why}; raise the limit on open files (ulimit -n)")
 
 
 def _make_room(highest: int) -> None:
@@ -121,13 +153,16 @@ def _spawner(*, dead: _Spawner | None = None) -> _Spawner:
         if found is not None and found is not dead:
             return found
         if found is not None:
+            del _spawners[os.getpid()]
             found.close()
-        else:
-            atexit.register(_dismiss)
-        _spawners[os.getpid()] = _Spawner()
-        return _spawners[os.getpid()]
+        try:
+            started = _spawners[os.getpid()] = _Spawner()
+        except OSError as error:
+            raise SandboxError(f"the process that starts sandboxes did not start: {error}") from error
+        return started
 
 
+@atexit.register
 def _dismiss() -> None:
     found = _spawners.pop(os.getpid(), None)
     if found is not None:

@@ -156,3 +156,18 @@ def test_a_closed_sandbox_cannot_be_frozen(make: MakeSandbox) -> None:
     box.close()
     with pytest.raises(SandboxError, match="closed"):
         box.snapshot()
+
+
+def test_to_close_one_twice_takes_it_from_nobody(origin: Sandbox, backend: SandboxBackend) -> None:
+    frozen = origin.snapshot()
+    fork = backend.create(frozen.spec)
+    try:
+        frozen.close()
+        frozen.close()
+        fork.reset()
+        assert text(fork, "cat /testbed/a.txt") == "two\n"
+    finally:
+        fork.close()
+    assert not frozen.folder.exists()
+    with pytest.raises(SandboxError, match="closed"):
+        frozen.hold()
