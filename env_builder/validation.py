@@ -70,6 +70,8 @@ class Bench(NamedTuple):
     """Writes the problem statement. Raises ``StatementRefusedError`` where it cannot be written without a leak."""
     audit: Callable[["Draft", Statement], Sequence[str]]
     """Searches for leaks; what it finds, in words."""
+    require_oracle: bool = False
+    """Whether a task must have an oracle that tells its start from its solution."""
 
 
 class Draft(NamedTuple):
@@ -132,7 +134,10 @@ def _validate(candidate: Candidate, bench: Bench) -> Task:
     if findings:
         raise RejectedError("leak", "\n".join(findings))
     task = _certify(draft, runs, statement, bench)
-    return task.model_copy(update={"oracle": bench.oracles.make(task)})
+    task = task.model_copy(update={"oracle": bench.oracles.make(task)})
+    if bench.require_oracle and not (task.oracle and task.oracle.discriminating):
+        raise RejectedError("no_oracle", "no value outside the tests' process tells the start from the solution")
+    return task
 
 
 class _Runs:

@@ -33,6 +33,9 @@ def build(
     max_tasks: Annotated[int | None, typer.Option(min=1, help="Stop at this many tasks.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Candidates validated at once.")] = 2,
     seed: Seed = 0,
+    require_oracle: Annotated[
+        bool, typer.Option("--require-oracle", help="Keep only tasks whose reward no forged test run can earn.")
+    ] = False,
     llm: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="BASE_URL MODEL", help="Write statements with this OpenAI-compatible server's model."),
@@ -48,6 +51,7 @@ def build(
         limit_per_repo=limit,
         max_tasks=max_tasks,
         workers=workers,
+        require_oracle=require_oracle,
         rewrite=_rewriter(*llm) if llm else None,
     )
     backend = select_backend(sandbox)

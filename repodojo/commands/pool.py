@@ -30,16 +30,20 @@ def list_tasks(
     console = Console(as_json=as_json)
     opened = Pool(path)
     tasks, twins = opened.tasks(as_split(split)), opened.twins(as_split(split))
-    table = Table("task", "split", "fail→pass", "pass→pass", "difficulty", box=None)
+    table = Table("task", "split", "fail→pass", "pass→pass", "oracle", "difficulty", box=None)
     for task in tasks:
         measured = "" if task.difficulty is None else f"{task.difficulty:.2f}"
-        table.add_row(task.id, task.split, str(len(task.fail_to_pass)), str(len(task.pass_to_pass)), measured)
+        tests = (str(len(task.fail_to_pass)), str(len(task.pass_to_pass)))
+        table.add_row(task.id, task.split, *tests, _oracle_strength(task), measured)
     console.say(table)
     console.say(strategy_table(tasks))
     if twins:
         console.say(f"Impossible twins, which count in no reward: {', '.join(twin.id for twin in twins)}")
     console.say(f"{len(tasks)} tasks in {path}; pool hash {opened.hash[:16]}. Next: `repodojo pool show {path} TASK`.")
-    shown = [{"id": t.id, "repo": t.repo, "strategy": t.strategy, "split": t.split} for t in tasks]
+    shown = [
+        {"id": t.id, "repo": t.repo, "strategy": t.strategy, "split": t.split, "oracle": _oracle_strength(t)}
+        for t in tasks
+    ]
     named = [{"id": t.id, "twin_of": t.twin_of, "split": t.split} for t in twins]
     console.result({"pool": str(path), "hash": opened.hash, "tasks": shown, "twins": named})
 
@@ -143,6 +147,13 @@ def as_split(text: str) -> Split:
         if text == split:
             return cast(Split, split)
     raise typer.BadParameter(f"got {text!r}; expected all, train or test", param_hint="--split")
+
+
+def _oracle_strength(task: Task) -> str:
+    """``strict``: no forged test run can earn a reward. ``partial``: values are checked, but not those of the bug."""
+    if task.oracle is None:
+        return "none"
+    return "strict" if task.oracle.discriminating else "partial"
 
 
 def _oracle(task: Task) -> str:

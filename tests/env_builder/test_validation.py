@@ -124,6 +124,23 @@ def test_a_leak_refuses_a_task(bench: Bench) -> None:
     assert (verdict.reason, verdict.detail) == ("leak", "gold-line: venv:x.py:3")
 
 
+TRUTH: Edits = {
+    "tests/test_words.py": (
+        b"from tiny.words import longest, shout\n\n\ndef test_shout():\n    assert shout('a') == 'A!'\n"
+        b"\n\ndef test_longest_of_none():\n    assert not longest([])\n"
+    )
+}
+
+
+@pytest.mark.parametrize(("tests", "kept"), [(TESTS, True), (TRUTH, False)], ids=["a value", "bare truth"])
+def test_a_task_may_be_held_to_values_outside_the_tests_process(bench: Bench, tests: Edits, kept: bool) -> None:
+    made = candidate(gold=GOLD, tests=tests)
+    assert isinstance(validate(made, bench), Validated)
+    verdict = validate(made, bench._replace(require_oracle=True))
+    assert isinstance(verdict, Validated) is kept
+    assert kept or (isinstance(verdict, Rejected) and verdict.reason == "no_oracle")
+
+
 def test_a_test_that_changes_its_mind_is_left_out_and_named(bench: Bench) -> None:
     flaky = (
         b"import os\n\n\ndef test_coin():\n    assert os.urandom(1)[0] < 200\n"
