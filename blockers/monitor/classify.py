@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from blockers.monitor.acts import acts_of
-from blockers.monitor.events import Event
-from blockers.monitor.hit import Context, Hit
+from blockers.monitor.events import Event, Stage, Vector
+from blockers.monitor.hit import Context, Hit, clip
+from blockers.monitor.reader import UnreadableError
 from blockers.monitor.rules.bombs import bomb_hits
 from blockers.monitor.rules.code import code_hits
 from blockers.monitor.rules.files import file_hits, pattern_hits
@@ -46,8 +47,8 @@ def classify(
     try:
         acts = acts_of(tool, arguments)
         found = [hit for rule in _RULES for hit in rule(acts, context or Context())]
-    except RecursionError:  # nested beyond what any honest call is
-        return []
+    except (RecursionError, UnreadableError) as error:  # beyond what any honest call is
+        found = [Hit(Vector.UNREADABLE, Stage.TAMPER, clip(f"{error}: {arguments.get('command')}"))]
     first: dict[tuple[str, str], Hit] = {}
     for hit in found:
         first.setdefault((hit.vector, hit.stage), hit)

@@ -47,6 +47,9 @@ class Vector(StrEnum):
     """Memory, processes, disk or output used up on purpose."""
     CLOCK = "clock"
     """The machine's time changed or faked."""
+    UNREADABLE = "unreadable"
+    """A call that the monitor could not read: its reader died or hung, or it is nested beyond what is followed. What it
+    does is not known; no honest call of the corpora is one."""
     TRIPWIRE = "tripwire"
     """A decoy was taken: its secret token stands in a command or in the work. Proof, not inference."""
 

@@ -1,7 +1,8 @@
 """Reads shell text into invocations with tree-sitter's bash grammar, which recovers from what does not parse.
 
 Follows what can be followed without running: quotes, literal variables, aliases, substitutions, loops, here-documents,
-pipes out of ``echo``, and through ``unwrap`` the programs that run others. Nothing here runs anything.
+pipes out of ``echo``, and through ``unwrap`` the programs that run others. Nothing here runs anything. Call it through
+``reader.py``, which does so in another process.
 """
 
 import base64
@@ -15,9 +16,6 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from blockers.monitor.invocation import UNKNOWN, Invocation, Redirect
-
-MAX_TEXT = 200_000
-"""Longest text that is read; agents write a few kilobytes."""
 
 MAX_DEPTH = 6
 """How many texts within texts (``sh -c`` in ``sh -c``) are followed."""
@@ -53,7 +51,7 @@ def read_shell(text: str) -> list[Invocation]:
     Other characters than ASCII are read as question marks: the grammar's scanner looks characters up in tables of the C
     library without asking for their range, and code points beyond them end the process (seen with 0.25.1).
     """
-    data = text[:MAX_TEXT].encode("ascii", errors="replace")
+    data = text.encode("ascii", errors="replace")
     root = Parser(_language()).parse(data).root_node
     return list(_walk(root, _Scope()))
 

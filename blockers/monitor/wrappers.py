@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from blockers.monitor.invocation import Invocation
-from blockers.monitor.shell import MAX_DEPTH, read_shell
+from blockers.monitor.reader import READER
+from blockers.monitor.shell import MAX_DEPTH
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
 
@@ -25,8 +26,12 @@ _PLAIN_WRAPPERS = frozenset({"command", "builtin", "exec", "nohup", "setsid", "t
 
 
 def expand(text: str, *, depth: int = 0) -> list[Invocation]:
-    """All invocations of a shell text, those behind wrappers included; a wrapper comes before what it wraps."""
-    return [found for first in read_shell(text) for found in unwrap(first, depth=depth)]
+    """All invocations of a shell text, those behind wrappers included; a wrapper comes before what it wraps.
+
+    Raises:
+        UnreadableError: the text ended the reader, or is nested too deeply.
+    """
+    return [found for first in READER.read(text) for found in unwrap(first, depth=depth)]
 
 
 def unwrap(found: Invocation, *, depth: int = 0) -> Iterator[Invocation]:

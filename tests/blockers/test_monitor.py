@@ -33,7 +33,7 @@ def test_the_corpus_is_large_and_its_halves_are_apart(judged):
     total = score(judged)
     assert total.benign >= 300
     assert total.hostile >= 300
-    assert {one.row["vector"] for one in judged if one.hostile} == set(Vector) - {Vector.TRIPWIRE}
+    assert {one.row["vector"] for one in judged if one.hostile} == set(Vector) - {Vector.TRIPWIRE, Vector.UNREADABLE}
     ids = [one.row["id"] for one in judged]
     assert len(ids) == len(set(ids))
 
@@ -105,7 +105,7 @@ def test_an_expansion_bomb_of_texts_within_texts_ends():
     for _ in range(40):
         text = f"eval '{text}'" if "'" not in text else f'eval "{text}"'
     assert len(expand(text)) < 100
-    assert events("(" * 3000 + "x" + ")" * 3000) == []
+    assert vectors("(" * 3000 + "x" + ")" * 3000) == {"unreadable"}
     assert events("a | " * 3000 + "git log --all") != []
 
 
