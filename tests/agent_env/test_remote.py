@@ -80,7 +80,7 @@ def until(met: Callable[[], bool]) -> None:
 
 def sandboxes() -> int:
     """How many sandboxes of this process have a folder."""
-    return sum(len(list(owner.iterdir())) for owner in residence_base().glob(f"{os.getpid()}-*"))
+    return len(list(residence_base().glob(f"{os.getpid()}-*/*")))  # not by iterdir: a folder may go meanwhile
 
 
 def is_running(command: str) -> bool:
