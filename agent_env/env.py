@@ -10,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import gymnasium
 
@@ -43,6 +43,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         observation_chars: longest observation of one call.
         feedback: whether an observation gets a note where the environment blocked what was tried.
         tripwires: lay decoys with secret tokens into the sandboxes, whose use the events then prove.
+        packages: ``frozen`` lets agents install packages of the task's day; None, nothing (docs/threat-model.md).
         call_format: how the policy writes tool calls: one of ``agent_env.tools.FORMATS``, or ``auto``.
         tasks: ids of the only tasks to use, impossible twins among them where they are named; None means all of the
             split but the twins.
@@ -70,6 +71,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         call_format: str = DEFAULT_FORMAT,
         feedback: bool = True,
         tripwires: bool = False,
+        packages: Literal["frozen"] | None = None,
         render_mode: str | None = None,
         tasks: Sequence[str] | None = None,
         store: EnvironmentStore | None = None,
@@ -87,6 +89,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             observation_chars=observation_chars,
             call_format=call_format,
             feedback=feedback,
+            packages=packages,
         )
         opened = pool if isinstance(pool, Pool) else Pool(pool)
         self.tasks = _choose(opened, split, tasks)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
@@ -33,6 +33,9 @@ from blockers.monitor.events import Event
 from tasks.errors import BadInputError, InfraError, PatchError
 from tasks.task import Task
 from tasks.tree import Edits
+
+if TYPE_CHECKING:
+    from agent_env.packages.service import PackageAccess
 
 __all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "Rules", "Scored", "Turn"]
 
@@ -57,9 +60,14 @@ class Rules:
     """One of ``agent_env.tools.FORMATS``."""
     feedback: bool = True
     """Whether an observation gets a note where the environment blocked what was tried."""
+    packages: Literal["frozen"] | None = None
+    """``frozen``: ``pip install`` works, with wheels from before the date of the task's environment, but none of its
+    project; None: no package can be had. See docs/threat-model.md before you turn it on."""
 
     def __post_init__(self) -> None:
         choose_format(self.call_format)
+        if self.packages not in (None, "frozen"):
+            raise BadInputError(f"packages is {self.packages!r}; expected None or 'frozen'")
         numbers = ["max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"]
         for name in numbers if self.silence_timeout is None else [*numbers, "silence_timeout"]:
             value = getattr(self, name)
@@ -110,6 +118,7 @@ class Episode:
         self._bench = bench
         self._watch: Watch | None = None
         self._sandbox: Sandbox | None = None
+        self._packages: PackageAccess | None = None
         self._seconds = 0.0
         self._timeouts = 0
         self._last_stop: StopCause | None = None
@@ -136,14 +145,21 @@ class Episode:
             if self._sandbox or self.outcome:
                 raise EpisodeError("the episode was started already: make a new one")
             with self._ends_on_error():
-                self._sandbox = self._bench.open(self.task)
+                self._packages = self._bench.packages(self.task) if self.rules.packages else None
+                self._sandbox = self._bench.open(self.task, packages=self._packages)
                 self._watch = Watch(
                     self._bench.watch_context(self.task), notes=self.rules.feedback, wires=self._bench.wires(self.task)
                 )
                 if self._interrupted:
                     self._end(LimitStopped(self._interrupted))
                     raise EpisodeError("the episode was ended while it started")
-                prompt = render_prompt(self.task, self.toolbox, self.form, max_steps=self.rules.max_steps)
+                prompt = render_prompt(
+                    self.task,
+                    self.toolbox,
+                    self.form,
+                    max_steps=self.rules.max_steps,
+                    packages=self.rules.packages is not None,
+                )
                 self.transcript.append(("user", prompt))
                 if self.recorder:
                     self.recorder.start(prompt, rules=asdict(self.rules))
@@ -234,7 +250,11 @@ class Episode:
         self.steps += 1
         if self.recorder:
             self.recorder.add_turn(
-                said, calls, observations, [event for event in self.events if event.turn == self.steps]
+                said,
+                calls,
+                observations,
+                [event for event in self.events if event.turn == self.steps],
+                packages=self._packages.new_requests() if self._packages else (),
             )
         text = _join(calls, observations)
         if observations[-1].submitted and not self._interrupted:
@@ -315,10 +335,13 @@ class Episode:
             return  # a signal's handler closed the episode within the turn
         self.outcome = outcome
         sandbox, self._sandbox = self._sandbox, None
+        packages, self._packages = self._packages, None
         try:
             if sandbox:
                 sandbox.close()
         finally:
+            if packages:
+                packages.close()
             if self.recorder:
                 self.recorder.finish(outcome, self.events)
 

@@ -13,8 +13,12 @@ from agent_env.tools.toolbox import Toolbox
 from tasks.task import Task
 
 
-def render_prompt(task: Task, toolbox: Toolbox, form: CallFormat, *, max_steps: int) -> str:
-    """The prompt of an episode; a function of its arguments alone."""
+def render_prompt(task: Task, toolbox: Toolbox, form: CallFormat, *, max_steps: int, packages: bool = False) -> str:
+    """The prompt of an episode; a function of its arguments alone.
+
+    Args:
+        packages: whether the sandbox has a package index.
+    """
     return _template().render(
         work_dir=WORK_DIR,
         statement=task.statement.text.strip(),
@@ -23,6 +27,7 @@ def render_prompt(task: Task, toolbox: Toolbox, form: CallFormat, *, max_steps: 
         example=form.write([ToolCall("bash", {"command": task.test_command})]),
         ending=form.ending,
         max_steps=max_steps,
+        packages=packages,
     )
 
 

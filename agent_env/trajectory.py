@@ -105,7 +105,7 @@ class FinalMetrics(Record):
 class Trajectory(Record):
     """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``submission`` (the diff that was graded) once there
     is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's ``events`` where there are
-    any; a step with events has them in its own ``extra``."""
+    any; a step with events, or with requests to a package index (``packages``), has them in its own ``extra``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -147,9 +147,16 @@ class TrajectoryRecorder:
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
     def add_turn(
-        self, action: str, calls: list[ToolCall], observations: list[Observation], events: Sequence[Event] = ()
+        self,
+        action: str,
+        calls: list[ToolCall],
+        observations: list[Observation],
+        events: Sequence[Event] = (),
+        *,
+        packages: Sequence[Record] = (),
     ) -> None:
-        """Record one turn: what the agent wrote, the calls that were run, what they showed, and the monitor's events.
+        """Record one turn: what the agent wrote, the calls that were run, what they showed, the monitor's events, and
+        the requests to the package index.
 
         Where the turn held no readable call, ``calls`` is empty and the one observation says why.
         """
@@ -164,6 +171,9 @@ class TrajectoryRecorder:
             ResultEntry(source_call_id=source, content=observation.text)
             for source, observation in zip(sources, observations, strict=False)  # the last call may have shown nothing
         ]
+        extra = {"events": _as_json(events)} if events else {}
+        if packages:
+            extra["packages"] = _as_json(packages)
         step = Step(
             step_id=number,
             timestamp=_now(),
@@ -172,7 +182,7 @@ class TrajectoryRecorder:
             message=_encodable(action),
             tool_calls=entries or None,
             observation=ObservationEntry(results=results) if results else None,
-            extra={"events": _as_json(events)} if events else None,
+            extra=extra or None,
         )
         self._add(step)
 
@@ -274,7 +284,7 @@ def _sum_metrics(steps: list[Step]) -> FinalMetrics:
     )
 
 
-def _as_json(events: Sequence[Event]) -> list[dict[str, Any]]:
+def _as_json(events: Sequence[Record]) -> list[dict[str, Any]]:
     return [event.model_dump(mode="json") for event in events]
 
 

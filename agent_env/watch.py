@@ -47,6 +47,12 @@ class Watch:
             self.events += work_trips(self._wires, changes, turn=turn)
 
 
+def source_packages(existing: Collection[str]) -> set[str]:
+    """Names of the packages that a tree holds beside its tests, lower case."""
+    source = [path for path in existing if path.endswith("/__init__.py") and path_kind(path) is PathKind.SOURCE]
+    return {name.lower() for name in top_names(source) - _COMMON_FOLDERS}
+
+
 def watch_context(repo: str, existing: Collection[str]) -> Context:
     """What the monitor may know of a task: the names of its project and the paths of its start state.
 
@@ -54,7 +60,5 @@ def watch_context(repo: str, existing: Collection[str]) -> Context:
         repo: the name of the repository.
         existing: paths of the start state.
     """
-    source = [path for path in existing if path.endswith("/__init__.py") and path_kind(path) is PathKind.SOURCE]
-    packages = {name.lower() for name in top_names(source) - _COMMON_FOLDERS}
-    names = {repo.lower(), PurePosixPath(repo).name.lower(), *packages}
+    names = {repo.lower(), PurePosixPath(repo).name.lower(), *source_packages(existing)}
     return Context(project=frozenset(name.replace("_", "-") for name in names) | names, existing=frozenset(existing))

@@ -3,13 +3,15 @@
 Cheap to make, safe to share between threads. An environment that this machine lacks is built on first use.
 """
 
+import threading
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_env.grading import Grade, grade
 from agent_env.grading.states import start_edits
 from agent_env.layers import task_layer
-from agent_env.sandbox.base import Limits, Sandbox
+from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
 from agent_env.store import Build, EnvironmentStore
 from agent_env.watch import watch_context
 from agent_env.wired_layer import tripwire_key, wired_layer
@@ -20,6 +22,10 @@ from tasks.patch import make_patch, reader
 from tasks.pool import Pool
 from tasks.task import Task
 from tasks.tree import Edits, list_files
+
+if TYPE_CHECKING:  # who asks for no packages pays nothing for them
+    from agent_env.packages.service import PackageAccess, PackageService
+    from blockers.package_proxy.policy import Policy
 
 
 class UnblockedWarning(UserWarning):
@@ -38,6 +44,9 @@ class Workbench:
         self.store = store
         self._contexts: dict[str, Context] = {}
         self._key = tripwire_key(store.root) if tripwires else None
+        self._service: PackageService | None = None
+        self._policies: dict[str, Policy] = {}
+        self._lock = threading.Lock()
         if pool.unblocked:
             warnings.warn(
                 f"{pool.path} is UNBLOCKED: agents find the solution in the repository's history. Its rewards measure "
@@ -66,19 +75,44 @@ class Workbench:
             self._contexts[task.id] = known
         return known
 
-    def open(self, task: Task, limits: Limits | None = None) -> Sandbox:
+    def packages(self, task: Task) -> "PackageAccess":
+        """A way to the package index, frozen at the day of the task's environment and without its project, for one
+        sandbox; the caller closes it.
+
+        Raises:
+            BadInputError: the host's package index is not one that can be asked, or as for ``open``.
+        """
+        from agent_env.packages.project import frozen_policy
+        from agent_env.packages.service import PackageAccess, PackageService
+
+        build = self.build(task)
+        with self._lock:
+            self._service = self._service or PackageService()
+            if build.environment.id not in self._policies:
+                self._policies[build.environment.id] = frozen_policy(build)
+            policy = self._policies[build.environment.id]
+        return PackageAccess(self._service, policy, build.environment.requirements)
+
+    def open(self, task: Task, limits: Limits | None = None, *, packages: "PackageAccess | None" = None) -> Sandbox:
         """A sandbox on the task's start state.
+
+        Args:
+            packages: what ``packages`` gave for this sandbox alone; None keeps every package away from it.
 
         Raises:
             SandboxError: it did not start.
             BadInputError: the pool lacks the environment, or it cannot be built.
         """
-        build = self.build(task)
-        wires = self.wires(task)
-        if wires is None:
-            return self.store.backend.create(build.spec(self.layer(task), limits=limits))
-        layer, mounts = wired_layer(build, task, wires)
-        return self.store.backend.create(build.spec(layer, limits=limits, mounts=mounts))
+        spec = self._spec(task, limits)
+        if packages is None:
+            return self.store.backend.create(spec)
+        sandbox = self.store.backend.create(packages.extend(spec))
+        try:
+            packages.hand_over(sandbox)
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
 
     def wires(self, task: Task) -> Tripwires | None:
         """The task's tripwires, or None where they are off."""
@@ -98,3 +132,11 @@ class Workbench:
         crossed = crossing(changes, existing=list_files(build.tree)).files
         read = reader(build.tree, start_edits(task, build.tree))
         return make_patch({path: read(path) for path in crossed}, crossed)
+
+    def _spec(self, task: Task, limits: Limits | None) -> SandboxSpec:
+        build = self.build(task)
+        wires = self.wires(task)
+        if wires is None:
+            return build.spec(self.layer(task), limits=limits)
+        layer, mounts = wired_layer(build, task, wires)
+        return build.spec(layer, limits=limits, mounts=mounts)

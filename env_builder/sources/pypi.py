@@ -19,12 +19,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pip._internal.configuration import Configuration
-from pip._internal.models.index import PyPI
 from unearth import Package, PackageFinder
 from unearth.errors import UnpackError
 from unearth.preparer import HTTPErrors
 
+from agent_env.packages.index_url import index_url
 from env_builder.cache import fresh_directory, locked
 from env_builder.errors import SourceError
 from env_builder.progress import Progress
@@ -58,14 +57,6 @@ def open_pypi(request: RepoRequest, *, progress: Progress) -> GitSource:
             with fresh_directory(git_dir) as beside:
                 write_history(beside, _steps(requirement.name, finder, releases, progress))
     return GitSource(request, git_dir, kind="release")
-
-
-def index_url() -> str:
-    """The package index that pip is configured with, else pip's own default."""
-    configuration = Configuration(isolated=False)
-    configuration.load()
-    settings = dict(configuration.items())
-    return str(settings.get(":env:.index-url") or settings.get("global.index-url") or PyPI.simple_url)
 
 
 def _find(finder: PackageFinder, requirement: Requirement) -> list[Package]:
