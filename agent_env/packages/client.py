@@ -6,6 +6,7 @@ request there, one answer back.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ DOORS = "/opt/packages/doors"
 
 UV = "/opt/packages/uv"
 ADDRESS_FILE = "~/.package-index.json"
+PORT = 8311
 TARGET = "~/.packages"
 """Where packages go; it stands on the import path."""
 
@@ -32,19 +34,41 @@ def main(arguments: "list[str]") -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         sys.stderr.write(f"pip: {ADDRESS_FILE} cannot be read ({error}): no packages can be had\n")
         return 1
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
+    listener = _listen()
     threading.Thread(target=_serve, args=(listener, door), daemon=True).start()
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
         pins.write("\n".join(constraints) + "\n")
         pins.flush()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
-        status = subprocess.call([UV, *_translated(arguments, pins.name)], env=_variables(url))
+        status = _run([UV, *_translated(arguments, pins.name)], _variables(url))
     if status:
         for reason in dict.fromkeys(_refusals):
             sys.stderr.write(f"pip: {reason}\n")
     return status
+
+
+def _listen() -> socket.socket:
+    """A socket on the same port each time, where it is free: it shows in messages, and those are to repeat."""
+    for port in (PORT, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen(64)
+            return listener
+        except OSError:
+            listener.close()
+    raise SystemExit("pip: no port of the loopback is free")
+
+
+def _run(command: "list[str]", variables: "dict[str, str]") -> int:
+    """Run uv and show what it says, less its timings, which no two runs have in common."""
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            sys.stderr.buffer.write(re.sub(rb" in [0-9.]+m?s$", b"", line.rstrip(b"\n")) + b"\n")
+            sys.stderr.buffer.flush()
+    return process.returncode
 
 
 def _translated(arguments: "list[str]", pins: str) -> "list[str]":

@@ -66,6 +66,7 @@ class Door:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self._owner = os.getpid()
         self._listener = _listen(folder, name)
         self._thread = threading.Thread(target=self._serve, name="repodojo-packages", daemon=True)
         self._thread.start()
@@ -78,7 +79,9 @@ class Door:
         return found
 
     def close(self) -> None:
-        """Stop listening and cut what is open. Safe to call twice."""
+        """Stop listening and cut what is open. Safe to call twice; of no effect in a forked copy."""
+        if self._owner != os.getpid():
+            return
         with self._lock:
             if self._closed:
                 return
@@ -113,18 +116,17 @@ class Door:
     def _answer(self, connection: socket.socket) -> None:
         line, status, size, reason = b"", 0, 0, None
         try:
-            with connection:
-                try:
-                    line = read_line(connection)
-                    self._count()
-                    kind, body = self._body(parse_line(line))
-                    status = 200
-                    self._reserve(body)
-                except RefusedError as error:
-                    status, reason = error.status, error.reason
-                    kind, body = "text/plain", io.BytesIO(f"{reason}\n".encode())
-                with body:
-                    size = self._send(connection, status, kind, body)
+            try:
+                line = read_line(connection)
+                self._count()
+                kind, body = self._body(parse_line(line))
+                self._reserve(body)
+                status = 200
+            except RefusedError as error:
+                status, reason = error.status, error.reason
+                kind, body = "text/plain", io.BytesIO(f"{reason}\n".encode())
+            with body:
+                size = self._send(connection, status, kind, body)
         except OSError:  # the client went away, or the door was closed
             status = 0
         finally:
@@ -132,6 +134,7 @@ class Door:
             with self._lock:
                 self._open.discard(connection)
                 self._log.append(PackageRequest(line=shown, status=status, size=size, reason=reason))
+            connection.close()  # the last thing: who has the whole answer finds it in the log
 
     def _body(self, asked: Asked) -> tuple[str, BinaryIO]:
         if asked.filename is None:

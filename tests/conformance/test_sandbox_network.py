@@ -10,12 +10,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from agent_env.sandbox.base import Sandbox
-from tests.conformance.commands import text
+from agent_env.interpreter import Interpreter
+from agent_env.packages.service import PackageAccess, PackageService
+from agent_env.sandbox.base import Sandbox, SandboxBackend, SandboxSpec
+from blockers.package_proxy.policy import make_policy
+from tests.conformance.commands import MakeSandbox, text
 
 _PREAMBLE = """
 import os, socket
@@ -40,6 +44,27 @@ def inside(box: Sandbox, python: str, code: str) -> str:
     """What the same prints in the sandbox."""
     box.write("/tmp/probe.py", (_PREAMBLE + code).encode())
     return text(box, f"{python} /tmp/probe.py")
+
+
+@pytest.fixture(scope="module", params=["closed", pytest.param("packages", marks=pytest.mark.slow)])
+def box(
+    request: pytest.FixtureRequest, backend: SandboxBackend, make: MakeSandbox, tree: Path, interpreter: Interpreter
+) -> Iterator[Sandbox]:
+    """A sandbox, and one with the way to the package index: no other way may be open in it either."""
+    if request.param == "closed":
+        sandbox = make()
+        yield sandbox
+        sandbox.close()
+        return
+    service = PackageService("http://127.0.0.1:9/simple")
+    policy = make_policy(until=datetime(2025, 1, 1, tzinfo=UTC), projects={"tiny"}, modules=(), files=())
+    access = PackageAccess(service, policy, ())
+    sandbox = backend.create(access.extend(SandboxSpec(layers=(tree,), mounts=interpreter.mounts())))
+    access.hand_over(sandbox)
+    yield sandbox
+    sandbox.close()
+    access.close()
+    service.close()
 
 
 @pytest.fixture(scope="module")
