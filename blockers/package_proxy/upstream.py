@@ -1,5 +1,6 @@
 """The package index behind the proxy: its pages and files, fetched by the host and checked. One index, by GET alone."""
 
+import math
 import os
 import threading
 import time
@@ -17,13 +18,16 @@ from blockers.package_proxy.page import JSON_PAGE, MAX_WHEEL_BYTES, PageError, W
 from blockers.package_proxy.policy import RefusedError
 from tasks.errors import BadInputError
 
-MAX_PAGE_BYTES = 64 << 20
+MAX_PAGE_BYTES = 32 << 20
 MAX_METADATA_BYTES = 4 << 20
 FETCH_SECONDS = 120.0
 """How long one page or file may take."""
 PAGE_SECONDS = 600.0
 """How long a page is remembered."""
-_PAGES = 256
+MAX_WHEELS = 200_000
+"""How many wheels the remembered pages may hold together."""
+_PARSERS = 2
+"""Pages that are read at once: a long one fills memory while it is."""
 _SILENCE = (10.0, 30.0)
 """Seconds to connect, and between bytes."""
 
@@ -53,6 +57,7 @@ class Upstream:
         self._cache = cache
         self._pages: OrderedDict[str, tuple[float, tuple[Wheel, ...]]] = OrderedDict()
         self._lock = threading.Lock()
+        self._parsers = threading.Semaphore(_PARSERS)
 
     def page(self, name: str) -> tuple[Wheel, ...]:
         """The wheels of a project that can be served at all.
@@ -63,21 +68,20 @@ class Upstream:
         Raises:
             RefusedError: the index has no such project, or gave nothing of use.
         """
-        with self._lock:
-            kept = self._pages.get(name)
-        if kept and time.monotonic() < kept[0] + PAGE_SECONDS:
-            return kept[1]
-        url = f"{self._base}/{name}/"
-        with self._get(url, accept=JSON_PAGE) as (parts, final):
-            text = _join(parts, MAX_PAGE_BYTES)
-        try:
-            wheels = read_page(text, name, final)
-        except PageError as error:
-            raise RefusedError(502, f"the package index gave {error}") from error
-        with self._lock:
-            self._pages[name] = (time.monotonic(), wheels)
-            while len(self._pages) > _PAGES:
-                self._pages.popitem(last=False)
+        kept = self._remembered(name)
+        if kept is not None:
+            return kept
+        with self._parsers:
+            kept = self._remembered(name)  # another has asked meanwhile
+            if kept is not None:
+                return kept
+            with self._get(f"{self._base}/{name}/", accept=JSON_PAGE) as (parts, final):
+                text = _join(parts, MAX_PAGE_BYTES)
+            try:
+                wheels = read_page(text, name, final)
+            except PageError as error:
+                raise RefusedError(502, f"the package index gave {error}") from error
+        self._remember(name, wheels)
         return wheels
 
     def wheel(self, wheel: Wheel) -> BinaryIO:
@@ -96,6 +100,18 @@ class Upstream:
         return self._file(
             path._replace(path=path.path + ".metadata").geturl(), wheel.metadata_sha256, MAX_METADATA_BYTES
         )
+
+    def _remembered(self, name: str) -> tuple[Wheel, ...] | None:
+        with self._lock:
+            when, wheels = self._pages.get(name, (-math.inf, ()))
+        return wheels if time.monotonic() < when + PAGE_SECONDS else None
+
+    def _remember(self, name: str, wheels: tuple[Wheel, ...]) -> None:
+        with self._lock:
+            self._pages[name] = (time.monotonic(), wheels)
+            held = sum(len(kept) + 1 for _, kept in self._pages.values())
+            while held > MAX_WHEELS:
+                held -= len(self._pages.popitem(last=False)[1][1]) + 1
 
     def _file(self, url: str, sha256: str, limit: int) -> BinaryIO:
         kept = self._cache.open(sha256)
