@@ -172,7 +172,7 @@ class TestCancelled:
     async def test_a_reset(self, env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
         opening, go_on, opened = threading.Event(), threading.Event(), []
 
-        def slowly(task: Task) -> Sandbox:
+        def slowly(task: Task, *, packages: object) -> Sandbox:
             opening.set()
             go_on.wait(30)
             opened.append(Workbench.open(env.bench, task))

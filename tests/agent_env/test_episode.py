@@ -388,7 +388,7 @@ class TestEnd:
         episode = Episode(task, bench)
         opened = []
 
-        def slowly(task: Task) -> Sandbox:
+        def slowly(task: Task, *, packages: object) -> Sandbox:
             threading.Thread(target=episode.interrupt).start()
             while not episode._interrupted:
                 pass
