@@ -13,7 +13,7 @@ from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.sandbox.select import select_backend
 from agent_env.scripted import oracle_actions
 from agent_env.store import EnvironmentStore
-from agent_env.tools.calls import ToolCall, format_call
+from agent_env.tools import ToolCall, format_call
 from agent_env.trajectory import Agent, TrajectoryRecorder
 from agent_env.workbench import Workbench
 from bench.chaos.faults import COMMAND_SECONDS, POLICY_FAULTS, FailingSandbox, Plan, kill_later, plan
@@ -21,7 +21,7 @@ from tasks.errors import InfraError
 from tasks.pool import Pool
 from tasks.task import Task
 
-LIMITS = Limits(memory_bytes=192 << 20, processes=64, file_bytes=64 << 20)
+LIMITS = Limits(memory_bytes=192 << 20, processes=64, file_bytes=64 << 20, disk_bytes=96 << 20, inodes=20_000)
 RULES = Rules(max_steps=12, command_timeout=COMMAND_SECONDS)
 
 
