@@ -41,6 +41,7 @@ class Run:
         """Process ids of the workers."""
         self.kills = self.restarts = 0
         self.open: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._until = time.monotonic() + 60 * options.minutes
         self._rng = random.Random(options.seed)
         for number in range(options.episodes):
             self.open.put(number)
@@ -52,6 +53,8 @@ class Run:
 
     def _take(self) -> list[int]:
         taken: list[int] = []
+        if time.monotonic() > self._until:
+            return taken
         while len(taken) < BATCH and not self.open.empty():
             try:
                 taken.append(self.open.get_nowait())
@@ -136,6 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--sandbox", default="bubblewrap")
+    parser.add_argument("--minutes", type=float, default=120, help="begin no episode after so long")
     parser.add_argument("--threads", type=int, default=6, help="episodes at once: most of them wait")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--restart", default="", help="shell command that restarts what the sandboxes need")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agent_env.sandbox.base import Sandbox
 
-COMMAND_SECONDS = 0.4
+COMMAND_SECONDS = 0.25
 """Timeout of a command: a hang costs this much."""
 
 POLICY_FAULTS = {

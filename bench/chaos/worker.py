@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent_env.episode import Episode, Rules
 from agent_env.outcome import InfraFailed, Outcome
+from agent_env.packages.service import PackageAccess
 from agent_env.sandbox.base import Limits, Sandbox
 from agent_env.sandbox.select import select_backend
 from agent_env.scripted import oracle_actions
@@ -32,9 +33,9 @@ class ChaosBench(Workbench):
         super().__init__(pool, store)
         self._planned = planned
 
-    def open(self, task: Task, limits: Limits | None = None) -> Sandbox:
+    def open(self, task: Task, limits: Limits | None = None, *, packages: PackageAccess | None = None) -> Sandbox:
         """See ``Workbench.open``."""
-        sandbox = super().open(task, limits or LIMITS)
+        sandbox = super().open(task, limits or LIMITS, packages=packages)
         if self._planned.fault == "host kills the sandbox":
             kill_later(sandbox, self._planned.delay)
         if self._planned.fault == "input/output error":
