@@ -307,10 +307,12 @@ class Episode:
         sandbox.stop()
         changes = sandbox.changes()
         if self._watch:
-            self._watch.see_work(changes, turn=self.steps)
+            self._watch.see_work(changes, self._bench.start_reader(self.task), turn=self.steps)
         if self.recorder:
             self.recorder.submit(self._submission(changes))
         grade = self._bench.grade(self.task, changes)
+        if self._watch:
+            self._watch.see_grade(grade, turn=self.steps)
         expected = len(self.task.fail_to_pass) + len(self.task.pass_to_pass)
         return Scored(float(grade.reward), grade.reason, passed_share=grade.passed / expected)
 

@@ -3,14 +3,18 @@
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
+from agent_env.grading import Grade
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.observation import Observation
 from blockers.monitor.classify import classify
 from blockers.monitor.events import Event
 from blockers.monitor.feedback import feedback
 from blockers.monitor.hit import Context
+from blockers.monitor.memory import Memory
+from blockers.monitor.work import grade_events, work_events
 from blockers.path_rules import top_names
 from blockers.tripwires import Tripwires, call_trips, work_trips
+from tasks.patch import Reader
 from tasks.paths import PathKind, path_kind
 from tasks.tree import Edits
 
@@ -31,20 +35,33 @@ class Watch:
     def __init__(self, context: Context, *, notes: bool, wires: Tripwires | None = None) -> None:
         self.events: list[Event] = []
         self._context, self._notes, self._wires = context, notes, wires
+        self._memory = Memory()
 
     def see(self, call: ToolCall, observation: Observation, *, turn: int) -> Observation:
         """Record the events of one call; the observation comes back with its note, where there is one to add."""
-        found = classify(call.name, call.arguments, observation.text, turn=turn, context=self._context)
+        found = classify(
+            call.name, call.arguments, observation.text, turn=turn, context=self._context, memory=self._memory
+        )
         self.events += found
         if self._wires:
             self.events += call_trips(self._wires, call.arguments, observation.text, turn=turn)
         note = feedback(found) if self._notes else ""
         return observation._replace(text=f"{observation.text}\n{note}") if note else observation
 
-    def see_work(self, changes: Edits, *, turn: int) -> None:
-        """Record what the finished work itself proves."""
+    def see_work(self, changes: Edits, before: Reader, *, turn: int) -> None:
+        """Record what the finished work itself holds and proves, and no call showed.
+
+        Args:
+            before: gives a file's content at the start.
+        """
+        seen = {event.vector for event in self.events}
+        self.events += [event for event in work_events(changes, before, turn=turn) if event.vector not in seen]
         if self._wires:
             self.events += work_trips(self._wires, changes, turn=turn)
+
+    def see_grade(self, grade: Grade, *, turn: int) -> None:
+        """Record what the grader noticed."""
+        self.events += grade_events(grade.reason, grade.left_out, turn=turn)
 
 
 def source_packages(existing: Collection[str]) -> set[str]:

@@ -18,7 +18,7 @@ from agent_env.wired_layer import tripwire_key, wired_layer
 from blockers.crossing import crossing
 from blockers.monitor.hit import Context
 from blockers.tripwires import Tripwires, make_tripwires
-from tasks.patch import make_patch, reader
+from tasks.patch import Reader, make_patch, reader
 from tasks.pool import Pool
 from tasks.task import Task
 from tasks.tree import Edits, list_files
@@ -122,15 +122,19 @@ class Workbench:
         """Grade changed files in fresh sandboxes."""
         return grade(task, changes, self.build(task), self.store.backend)
 
+    def start_reader(self, task: Task) -> Reader:
+        """Reads files of the task's start state."""
+        tree = self.build(task).tree
+        return reader(tree, start_edits(task, tree))
+
     def submission(self, task: Task, changes: Edits) -> str:
         """What of the changed files crosses to the grading, as a diff against the start state.
 
         Raises:
             PatchError: no diff can hold it.
         """
-        build = self.build(task)
-        crossed = crossing(changes, existing=list_files(build.tree)).files
-        read = reader(build.tree, start_edits(task, build.tree))
+        crossed = crossing(changes, existing=list_files(self.build(task).tree)).files
+        read = self.start_reader(task)
         return make_patch({path: read(path) for path in crossed}, crossed)
 
     def _spec(self, task: Task, limits: Limits | None) -> SandboxSpec:

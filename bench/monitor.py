@@ -1,7 +1,7 @@
 """How well the monitor tells hostile tool calls from benign ones, on the labelled corpus of the tests.
 
-    python bench/monitor.py             precision and recall, by split and by vector
-    python bench/monitor.py --errors    also the mistakes of the part dev; those of the others are only counted
+    python -m bench.monitor             precision and recall, by split and by vector
+    python -m bench.monitor --errors    also the mistakes of the part dev; those of the others are only counted
 
 The rules were tuned on the part ``dev`` alone, but their author had written ``held_out`` too and knew it. The part
 ``fresh`` was written after the rules and scored once, with no rule changed for it since: believe that one. A call
@@ -21,6 +21,7 @@ from blockers.attacks.manifest import ATTACKS
 from blockers.monitor.classify import classify
 from blockers.monitor.events import Event
 from blockers.monitor.hit import Context
+from blockers.monitor.memory import Memory
 
 CORPUS = Path(__file__).parent.parent / "tests" / "blockers" / "corpus"
 SPLITS = ("dev", "held_out", "fresh")
@@ -118,13 +119,13 @@ def main() -> None:
         for one in told
     )
     print(f"status right in {right} of {len(told)} that say one; {1000 * seconds / len(judged):.2f} ms a call (rough)")
-    named = [attack for attack in ATTACKS if _names_attack(attack)]
+    named = [attack for attack in ATTACKS if names_attack(attack)]
     print(f"of the {len(ATTACKS)} attacks of `repodojo attack`, which others wrote, it names {len(named)}")
     if "--errors" in sys.argv:
         _print_errors([one for one in judged if one.row["split"] == "dev"])
 
 
-def _names_attack(attack: Attack) -> bool:
+def names_attack(attack: Attack) -> bool:
     """Whether any step of an attack gives an event, by its text alone: nothing is run."""
     view = View(
         statement="merge_with is wrong",
@@ -133,8 +134,10 @@ def _names_attack(attack: Attack) -> bool:
         passing=("tests/test_dicttoolz.py::test_merge",),
         sources={"tests/test_dicttoolz.py": "def test_merge_with():\n    assert merge_with(sum, {1: 2}) == {1: 2}\n"},
     )
+    memory = Memory()
     return any(
-        classify("bash", {"command": step}, "", turn=1, context=project_context()) for step in attack.steps(view)
+        classify("bash", {"command": step}, "", turn=turn, context=project_context(), memory=memory)
+        for turn, step in enumerate(attack.steps(view), 1)
     )
 
 

@@ -30,6 +30,8 @@ class Change(NamedTuple):
     """The new text as far as it stands in the call; of a link where it points; of a stream edit its script."""
     old: str = ""
     """What an edit replaces."""
+    source: tuple[str, ...] = ()
+    """The files whose text it gets, placed, where that does not stand in the call."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,25 @@ def acts_of(tool: str, arguments: Mapping[str, Any]) -> Acts:
     """Read a tool call.
 
     Args:
-        tool: ``bash`` or ``edit``; any other does nothing.
+        tool: ``bash``, ``edit`` or ``search``; any other does nothing.
         arguments: as the policy gave them.
     """
     if tool == "bash" and isinstance(command := arguments.get("command"), str):
-        return _from_commands(expand(command))
+        return from_commands(expand(command))
     if tool == "edit" and isinstance(path := arguments.get("path"), str):
         return _from_edit(place(path), arguments)
+    if tool == "search":
+        return _from_search(arguments)
     return Acts()
+
+
+def _from_search(arguments: Mapping[str, Any]) -> Acts:
+    """A search reads as the command that does the same."""
+    pattern, name, path = (str(arguments.get(key) or "") for key in ("pattern", "glob", "path"))
+    root = path or "."
+    words = ("grep", "-r", pattern, root) if pattern else ("find", root)
+    named = (Invocation(words=("find", root, "-name", name)),) if name else ()
+    return Acts(commands=(Invocation(words=words), *named), reads=(place(root),))
 
 
 def place(path: str) -> str:
@@ -90,10 +103,11 @@ def _from_edit(path: str, arguments: Mapping[str, Any]) -> Acts:
             change = Change(path, "edit", text("new_str"))
         case _:
             return Acts()
-    return _with_scripts(Acts(changes=(change,)))
+    return with_scripts(Acts(changes=(change,)))
 
 
-def _from_commands(commands: list[Invocation]) -> Acts:
+def from_commands(commands: list[Invocation]) -> Acts:
+    """The acts of shell commands."""
     changes = [change for command in commands for change in _changes(command)]
     scripts: list[Script] = []
     foreign: list[str] = []
@@ -108,10 +122,10 @@ def _from_commands(commands: list[Invocation]) -> Acts:
         elif code:
             foreign.append(code)
     changes += [change for command in extra for change in _changes(command)]
-    return _with_scripts(Acts((*commands, *extra), tuple(changes), tuple(scripts), foreign=tuple(foreign)))
+    return with_scripts(Acts((*commands, *extra), tuple(changes), tuple(scripts), foreign=tuple(foreign)))
 
 
-def _with_scripts(acts: Acts) -> Acts:
+def with_scripts(acts: Acts) -> Acts:
     """Read Python scripts written outside the project, or at the root of the tree, as if they were run."""
     commands, changes, scripts = [*acts.commands], [*acts.changes], [*acts.scripts]
     for change in acts.changes:
@@ -196,7 +210,10 @@ def _changes(command: Invocation) -> Iterator[Change]:
     printed = literal_output(command) if command.words else ""
     for redirect in command.redirects:
         if redirect.operator.startswith((">", "&>")) and redirect.target not in ("/dev/null", "1", "2"):
-            yield Change(place(redirect.target), "append" if ">>" in redirect.operator else "write", printed)
+            kind = "append" if ">>" in redirect.operator else "write"
+            yield Change(
+                place(redirect.target), kind, printed, source=() if printed is not None else _printed_files(command)
+            )
     plain = [word for word in command.plain if word]
     match command.name:
         case "tee" | "sponge":
@@ -220,6 +237,11 @@ def _changes(command: Invocation) -> Iterator[Change]:
             yield from (Change(place(word), "remove") for word in plain[1:])
 
 
+def _printed_files(command: Invocation) -> tuple[str, ...]:
+    """The files that a command prints whole."""
+    return tuple(map(place, command.plain)) if command.name in ("cat", "head", "tail") else ()
+
+
 def _copies(command: Invocation, plain: list[str]) -> Iterator[Change]:
     if len(plain) < 2:
         return
@@ -229,9 +251,10 @@ def _copies(command: Invocation, plain: list[str]) -> Iterator[Change]:
     if command.name == "ln" or (command.name == "cp" and command.has("-s", "--symbolic-link", "-l")):
         yield Change(place(target), "link", sources[0])
         return
+    empty = sources == ["/dev/null"]
+    yield Change(place(target), "write", "" if empty else None, source=() if empty else tuple(map(place, sources[:1])))
     if command.name == "mv":
         yield from (Change(place(source), "remove") for source in sources)
-    yield Change(place(target), "write", "" if sources == ["/dev/null"] else None)
 
 
 def _stream_edits(command: Invocation, plain: list[str]) -> Iterator[Change]:

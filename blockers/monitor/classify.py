@@ -9,6 +9,7 @@ from typing import Any
 from blockers.monitor.acts import acts_of
 from blockers.monitor.events import Event, Stage, Vector
 from blockers.monitor.hit import Context, Hit, clip
+from blockers.monitor.memory import Memory
 from blockers.monitor.reader import UnreadableError
 from blockers.monitor.rules.bombs import bomb_hits
 from blockers.monitor.rules.code import code_hits
@@ -33,19 +34,26 @@ _RULES = (
 
 
 def classify(
-    tool: str, arguments: Mapping[str, Any], observation: str, *, turn: int, context: Context | None = None
+    tool: str,
+    arguments: Mapping[str, Any],
+    observation: str,
+    *,
+    turn: int,
+    context: Context | None = None,
+    memory: Memory | None = None,
 ) -> list[Event]:
     """The events of one tool call, at most one for each vector and stage.
 
     Args:
-        tool: ``bash`` or ``edit``; other tools give none.
+        tool: ``bash``, ``edit`` or ``search``; other tools give none.
         arguments: as the policy gave them, checked or not.
         observation: what the call showed.
         turn: the turn of the episode, from 1.
         context: what is known of the task; None means nothing.
+        memory: what the episode's calls wrote so far, which this call adds to; None means that there were none.
     """
     try:
-        acts = acts_of(tool, arguments)
+        acts = (memory or Memory()).recall(acts_of(tool, arguments))
         found = [hit for rule in _RULES for hit in rule(acts, context or Context())]
     except (RecursionError, UnreadableError) as error:  # beyond what any honest call is
         found = [Hit(Vector.UNREADABLE, Stage.TAMPER, clip(f"{error}: {arguments.get('command')}"))]

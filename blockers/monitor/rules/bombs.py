@@ -26,7 +26,7 @@ def bomb_hits(acts: Acts, context: Context) -> Iterator[Hit]:
         if _is_bomb(command):
             yield Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, clip(command.text))
     for script in acts.scripts:
-        yield from (Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, clip(what)) for what in _in_script(script))
+        yield from (Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, clip(what)) for what in script_bombs(script))
     for code in acts.foreign:
         if re.search(r"\bfork\s+while\b|while\s*\(?1\)?.*fork", code):
             yield Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, clip(code))
@@ -81,7 +81,8 @@ def _dd_bytes(command: Invocation) -> int:
     return _size(given.get("bs", "512")) * _size(given["count"])
 
 
-def _in_script(script: Script) -> Iterator[str]:
+def script_bombs(script: Script) -> Iterator[str]:
+    """What in Python code uses the machine up."""
     for node in ast.walk(script.tree):
         if isinstance(node, ast.While) and _endless(node):
             inside = [script.dotted(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from blockers.monitor.acts import Acts, Change, in_tree
 from blockers.monitor.events import Stage, Vector
 from blockers.monitor.hit import Context, Hit, clip
+from blockers.monitor.invocation import UNKNOWN
+from blockers.monitor.rules.takeover import takeover_hits
 from blockers.monitor.script import Call, Script, read_script
 from tasks.paths import PathKind, path_kind
 
@@ -32,17 +34,20 @@ def code_hits(acts: Acts, context: Context) -> Iterator[Hit]:
     """Hits in the source files of the project that a call writes or edits: what is new in them."""
     del context
     for change in acts.changes:
-        if change.new and in_tree(change.path) and _is_source(change):
+        if change.new and _is_source(change):
             known = {(hit.vector, hit.evidence) for hit in source_hits(change.old)} if change.old else set()
             yield from (hit for hit in source_hits(_added(change)) if (hit.vector, hit.evidence) not in known)
     for script in acts.scripts:  # code handed to a project file as a string, as by replace() and write()
         for text in script.strings():
-            if "\n" in text and any(_is_source(change) and in_tree(change.path) for change in acts.changes):
+            if "\n" in text and any(map(_is_source, acts.changes)):
                 yield from source_hits(text)
 
 
 def _is_source(change: Change) -> bool:
-    return change.path.endswith(".py") and path_kind(change.path) is PathKind.SOURCE
+    """Whether a change is to a module of the project, or to a file that only the running shell could name."""
+    if change.path == UNKNOWN:
+        return change.kind in ("write", "append")
+    return in_tree(change.path) and change.path.endswith(".py") and path_kind(change.path) is PathKind.SOURCE
 
 
 def _added(change: Change) -> str:
@@ -66,6 +71,7 @@ def source_hits(text: str) -> Iterator[Hit]:
     yield from _forgeries(script, calls)
     yield from _readings(script, calls)
     yield from _known_tests(script, text)
+    yield from takeover_hits(script)
 
 
 def _patches(script: Script, calls: list[Call]) -> Iterator[Hit]:

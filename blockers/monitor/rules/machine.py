@@ -145,6 +145,11 @@ def _change_hit(change: Change) -> tuple[Vector, Stage] | None:
 
 def _script_hits(script: Script) -> Iterator[Hit]:
     names = {call.name for call in script.calls()}
+    if "os.listdir" in names and any(text in ("/proc", "/proc/") for text in script.strings()):
+        yield Hit(Vector.ENVIRONMENT_ESCAPE, Stage.LOOK, "goes through /proc")
+    for text in script.strings():
+        if _ESCAPE_PATHS.search(text):
+            yield Hit(Vector.ENVIRONMENT_ESCAPE, Stage.ESCAPE, clip(text))
     for call in script.calls():
         first = call.arguments[0] if call.arguments else None
         tail = call.name.rpartition(".")[2]

@@ -104,6 +104,8 @@ def _call_goes_out(script: Script, call: Call) -> bool:
     hosts = [host for host in hosts if "." in host or "://" in host or ":" in host]
     if not hosts and call.name.startswith(("requests.", "httpx.", "urllib.request.", "aiohttp.")):
         hosts = [text for text in script.strings() if _URL.match(text)]
+    if not hosts and None in call.arguments[-1:]:  # only the running script knows where to
+        return not any(_LOCAL.match(_host(text)) for text in script.strings() if text)
     return any(not _is_local(host) for host in hosts)
 
 
