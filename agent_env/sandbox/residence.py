@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.cgroup import group_folders, remove_group_folder
+from agent_env.sandbox.orphans import kill_orphans
 from tasks.errors import BadInputError
 
 _numbers = itertools.count()
@@ -31,10 +32,10 @@ def new_residence(base: Path) -> Path:
         SandboxError: it cannot be made.
     """
     _bases.add(base)
-    owner = owner_name()
-    folder = base / owner / f"{owner}-{next(_numbers)}"
     while True:
         try:
+            owner = owner_name()
+            folder = base / owner / f"{owner}-{next(_numbers)}"
             folder.mkdir(parents=True, mode=0o700)
         except FileNotFoundError:  # another thread removed the owner's folder as the last one in it
             continue
@@ -106,6 +107,7 @@ def remove_tree(folder: Path) -> None:
 
 def reap_residences(base: Path) -> int:
     """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were."""
+    kill_orphans()  # they keep their groups
     reaped = reap_folders(base)
     for group in group_folders():
         if not is_owner_alive(group.name):
@@ -126,8 +128,17 @@ def reap_folders(base: Path) -> set[str]:
 
 
 def owner_name() -> str:
-    """What the names of all that this process's sandboxes make begin with."""
-    return f"{os.getpid()}-{_start_time(os.getpid())}"
+    """What the names of all that this process's sandboxes make begin with.
+
+    Raises:
+        OSError: it has no descriptor left to find that out.
+    """
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    return f"{pid}-{_start_time(pid)}"
 
 
 def is_owner_alive(name: str) -> bool:
@@ -146,9 +157,13 @@ def _remove_own() -> None:
 
 
 def _start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (proc(5), stat field 22); None where there is none."""
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); None where there is none.
+
+    Raises:
+        OSError: it cannot be told, as by a process without descriptors: nobody may be taken for dead then.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     return int(text.rpartition(")")[2].split()[19])
