@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agent_env.sandbox.base import Sandbox
 
-COMMAND_SECONDS = 0.25
+COMMAND_SECONDS = 0.15
 """Timeout of a command: a hang costs this much."""
 
 POLICY_FAULTS = {
@@ -65,7 +65,7 @@ def plan(number: int, seed: int) -> Plan:
     """The course of episode ``number``."""
     rng = random.Random(f"{seed} {number}")
     fault = rng.choice([*POLICY_FAULTS, *MACHINE_FAULTS])
-    submit = rng.random() < 0.25
+    submit = rng.random() < 0.1
     return Plan(number, fault, submit and rng.random() < 0.5, submit, rng.random())
 
 
