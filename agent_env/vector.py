@@ -178,9 +178,11 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
 
     def _check(self, actions: Actions) -> list[int]:
         """The numbers of those that take a turn."""
-        if isinstance(actions, str) or len(actions) != self.num_envs:
+        # An array is no Sequence, and may well hold texts.
+        length = len(actions) if hasattr(actions, "__len__") and not isinstance(actions, str) else None
+        if length != self.num_envs:
             raise BadInputError(
-                f"actions are {type(actions).__name__} of length {len(actions)}; expected one text or None for each "
+                f"actions are {type(actions).__name__} of length {length}; expected one text or None for each "
                 f"of the {self.num_envs} sub-environments"
             )
         for number, action in enumerate(actions):

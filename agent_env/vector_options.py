@@ -1,7 +1,7 @@
 """What a vector environment's ``reset`` is told, checked: seeds, which to reset, and their tasks."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,20 @@ KNOWN = ("reset_mask", "task_id", "task_ids")
 
 
 def read_seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
-    """A seed for each of ``count`` sub-environments."""
+    """A seed for each of ``count`` sub-environments.
+
+    Raises:
+        BadInputError: it is neither a whole number from 0 nor one or None for each.
+    """
     if seed is None:
         return [None] * count
-    if isinstance(seed, int):
+    if _is_seed(seed):
         return [seed + number for number in range(count)]
+    if not isinstance(seed, Sequence) or isinstance(seed, str):
+        raise BadInputError(f"seed is {seed!r}; expected a whole number from 0, or one or None for each of {count}")
+    for number, given in enumerate(seed):
+        if given is not None and not _is_seed(given):
+            raise BadInputError(f"seed {number} is {given!r}; expected a whole number (int) from 0, or None")
     if len(seed) != count:
         raise BadInputError(f"{len(seed)} seeds were given for {count} sub-environments: expected one for each")
     return list(seed)
@@ -36,9 +45,13 @@ def read_options(
     ids = _read_ids(options, count)
     for number in np.flatnonzero(mask):
         wanted = ids[number]
-        if wanted is not None and wanted not in task_ids:
+        if wanted is not None and not (isinstance(wanted, str) and wanted in task_ids):
             raise BadInputError(f"no task {wanted!r} among the {len(task_ids)} of this environment")
     return mask, ids
+
+
+def _is_seed(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and value >= 0
 
 
 def _read_mask(mask: Any, count: int) -> npt.NDArray[np.bool_]:
@@ -57,6 +70,6 @@ def _read_ids(options: Mapping[str, Any], count: int) -> list[str | None]:
         return [one] * count
     if one is not None:
         raise BadInputError("both task_id and task_ids are given: expected one of them")
-    if isinstance(each, str) or len(each) != count:
+    if isinstance(each, str) or not isinstance(each, Sequence) or len(each) != count:
         raise BadInputError(f"task_ids is {each!r}; expected a task id or None for each of {count} sub-environments")
     return list(each)

@@ -21,7 +21,7 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Limits, Problem, SandboxSpec
 from agent_env.sandbox.cgroup import Group, controls_cpu, make_group
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
-from agent_env.sandbox.local import KILL_SECONDS, LocalSandbox, end_tree
+from agent_env.sandbox.local import LocalSandbox
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.place import Place
 from agent_env.sandbox.processes import FirstProcess
@@ -34,6 +34,7 @@ from agent_env.sandbox.residence import (
 )
 from agent_env.sandbox.seccomp import seccomp_program
 from agent_env.sandbox.shell import Shell, driver_command
+from agent_env.sandbox.shell_tree import KILL_SECONDS, ShellTree
 from agent_env.sandbox.spawn import may_mount, no_descriptors, spawn
 from agent_env.sandbox.spawner import Request
 from agent_env.sandbox.transport import PipeTransport, ShellGoneError, ShellPipes
@@ -56,7 +57,7 @@ class BubblewrapSandbox(LocalSandbox):
         self._place = self._new_place()
         self._begin()
 
-    def _launch(self) -> tuple[Shell, FirstProcess]:
+    def _launch(self) -> ShellTree:
         mark = secrets.token_hex(8)
         self._starts += 1
         self._group = make_group(f"{self._folder.name}-{self._starts}", self._spec.limits)
@@ -65,30 +66,30 @@ class BubblewrapSandbox(LocalSandbox):
             self._place.hold(spawned.folder, spawned.namespace)
             shell = Shell(PipeTransport(pipes.keep()), mark)
             pipes.close_theirs()
-            first = None
+            tree = None
             try:
-                first = self._read_first(pipes.info[0])
-                self._limit(first.pid)
+                tree = ShellTree(shell, self._read_first(pipes.info[0]), is_seen=True)
+                self._limit(tree.first.pid)
                 os.write(pipes.block[1], b"1")
             except BaseException as error:
                 _kill(spawned.process)
                 is_failure = isinstance(error, OSError | ValueError)
                 said = _said(shell) if is_failure else ""
-                end_tree(first, shell)
+                (tree or shell).close()
                 if is_failure:
                     raise _start_error(said) from error
                 raise
             finally:
                 os.close(spawned.process)
-        return shell, first
+        return tree
 
     def _start(self) -> None:
         super()._start()
         self._place.keep_reserve()
 
-    def _revive(self, output: BoundedOutput) -> None:
+    def _revive(self) -> None:
         self._place.free_reserve()
-        super()._revive(output)
+        super()._revive()
 
     def _limits_memory(self) -> bool:
         return self._group is not None
@@ -114,15 +115,16 @@ class BubblewrapSandbox(LocalSandbox):
 
     def _restart(self) -> None:
         """The former tree dies, and its files go, while the new one starts on a place of its own."""
-        first, shell, group, place = self._first, self._shell, self._group, self._place
-        self._first = self._shell = self._group = None
-        if first is not None:
-            first.kill()
+        tree, group, place = self._tree, self._group, self._place
+        self._tree = self._group = None
+        if tree:
+            tree.kill()
         try:
             self._place = self._new_place()
             self._start_anew()
         finally:
-            end_tree(first, shell)
+            if tree:
+                tree.close()
             if group:
                 group.remove()
             place.remove()

@@ -37,6 +37,8 @@ mkdir -p -- "${{1%/*}}/" && cat > "$1" || exit {errno.EACCES}
 class ForeignDockerSandbox(DockerSandbox):
     """See ``Sandbox``."""
 
+    _sees_processes = False
+
     def read(self, path: str) -> bytes:
         """See ``Sandbox.read``."""
         data = self._exec(_READ, path, b"")
@@ -48,16 +50,12 @@ class ForeignDockerSandbox(DockerSandbox):
         """See ``Sandbox.write``."""
         self._exec(_WRITE, path, data)
 
-    def _interrupt(self, output: BoundedOutput) -> None:
-        self._end()
-
     def _exec(self, script: str, path: str, data: bytes) -> bytes:
         """Run a script inside, give it ``data``, return what it printed. Its exit status is an error number."""
         if "\0" in path:
             raise ValueError(f"a path must not hold a NUL byte: {path!r}")
         self._require_running()
-        if self._is_gone():
-            self._revive(BoundedOutput(0))
+        self._living(BoundedOutput(0))
         assert self._container is not None
         command = ["/bin/bash", "--norc", "--noprofile", "-c", script, "bash", posixpath.join(WORK_DIR, path)]
         deadline = time.monotonic() + _SECONDS

@@ -6,6 +6,7 @@ elsewhere the daemon mounts them, as a volume, while it starts.
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import SandboxSpec
@@ -15,8 +16,7 @@ from agent_env.sandbox.docker_mounts import mount_into
 from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
 from agent_env.sandbox.docker_pool import WarmPool
 from agent_env.sandbox.local import WRITABLE, LocalSandbox
-from agent_env.sandbox.processes import FirstProcess
-from agent_env.sandbox.shell import Shell
+from agent_env.sandbox.shell_tree import ShellTree
 
 
 class DockerSandbox(LocalSandbox):
@@ -26,6 +26,9 @@ class DockerSandbox(LocalSandbox):
         pool: where started containers come from and dead ones go; None where there is none.
     """
 
+    _sees_processes: ClassVar[bool] = True
+    """Whether the host sees the container's processes."""
+
     def __init__(self, spec: SandboxSpec, plan: Plan, pool: WarmPool | None) -> None:
         super().__init__(spec)
         self._plan = plan
@@ -34,7 +37,7 @@ class DockerSandbox(LocalSandbox):
         self._laid: LaidLayers | None = None
         self._begin()
 
-    def _launch(self) -> tuple[Shell, FirstProcess]:
+    def _launch(self) -> ShellTree:
         if self._laid is None:
             self._laid = lay_layers(self._spec.layers, self._folder / "lower", container_user())
         if os.geteuid() == 0:
@@ -46,7 +49,7 @@ class DockerSandbox(LocalSandbox):
         self._put_away()
         container = self._container = self._start_container(self._laid.places)
         container.proceed()
-        return container.shell, container.first
+        return ShellTree(container.shell, container.first, is_seen=self._sees_processes)
 
     def _release(self) -> None:
         """The container goes when the next one is needed, or for good: until then it tells how it ended."""

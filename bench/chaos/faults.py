@@ -86,7 +86,7 @@ class FailingSandbox:
 
 def kill_later(sandbox: Sandbox, delay: float) -> threading.Timer:
     """Kill a sandbox's first process from the host, as an out-of-memory killer or an operator would."""
-    first = sandbox._first  # type: ignore[attr-defined]  # no front door leads to this on purpose
+    first = sandbox._tree.first  # type: ignore[attr-defined]  # no front door leads to this on purpose
 
     def strike() -> None:
         try:

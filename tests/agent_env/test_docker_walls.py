@@ -50,7 +50,7 @@ def status(box: Sandbox) -> dict[str, str]:
 
 def first(box: Sandbox) -> int:
     """The host's number of the container's first process."""
-    pid: int = box._first.pid  # type: ignore[attr-defined]
+    pid: int = box._tree.first.pid  # type: ignore[attr-defined]
     return pid
 
 

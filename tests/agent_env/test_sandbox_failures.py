@@ -116,7 +116,7 @@ def test_a_fork_ends_none_of_its_parents_sandboxes(box: Sandbox) -> None:
 
 
 def test_a_sandbox_whose_folder_was_swept_away_still_closes(box: Sandbox) -> None:
-    first = FirstProcess(box._first.pid)  # type: ignore[attr-defined]
+    first = FirstProcess(box._tree.first.pid)  # type: ignore[attr-defined]
     shutil.rmtree(box._folder)  # type: ignore[attr-defined]
     box.close()
     assert first.wait(5)

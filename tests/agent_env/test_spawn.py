@@ -31,7 +31,7 @@ def spawner_pid() -> int:
 def test_sandboxes_outlive_the_death_of_their_spawner(box: Sandbox) -> None:
     box.run("echo kept > kept; echo kept > /tmp/kept", timeout=5)
     before = spawner_pid()
-    first = FirstProcess(box._first.pid)  # type: ignore[attr-defined]
+    first = FirstProcess(box._tree.first.pid)  # type: ignore[attr-defined]
     os.kill(before, signal.SIGKILL)
     assert first.wait(5)
     first.close()

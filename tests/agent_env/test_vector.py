@@ -101,6 +101,9 @@ class TestReset:
         assert len({tuple(tasks(seed)) for seed in range(6)}) > 1
         with pytest.raises(BadInputError, match="2 seeds were given for 3"):
             envs.reset(seed=[1, 2])
+        for wrong in ("x", -1, 1.5, np.int64(1), [1, 2, "x"]):
+            with pytest.raises(BadInputError, match="expected a whole number"):
+                envs.reset(seed=wrong)  # type: ignore[arg-type]
 
     def test_tasks_by_id(self, envs: SWEVectorEnv) -> None:
         assert set(envs.reset(options={"task_id": "tiny-total"})[1]["task_id"]) == {"tiny-total"}
@@ -137,7 +140,9 @@ class TestReset:
             ({"task_ids": ["tiny-total"]}, "for each of 3"),
             ({"task_ids": "tiny-total"}, "for each of 3"),
             ({"task_ids": [None] * 3, "task_id": "tiny-total"}, "both task_id and task_ids"),
+            ({"task_ids": 3}, "for each of 3"),
             ({"task_id": "tiny-9"}, "no task 'tiny-9' among the 2"),
+            ({"task_id": ["tiny-9"]}, "among the 2"),
         ],
     )
     def test_bad_options_disturb_nothing(self, envs: SWEVectorEnv, given: dict[str, Any], says: str) -> None:

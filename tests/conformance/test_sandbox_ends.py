@@ -27,7 +27,7 @@ from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.select import select_backend
 box = select_backend(sys.argv[1]).create(SandboxSpec(layers=(Path(sys.argv[2]),)))
 box.run("sleep 4444 & setsid sleep 4444 & true", timeout=5)
-print(box._first.pid, flush=True)
+print(box._tree.first.pid, flush=True)
 if sys.argv[3] == "wait":
     box.run("sleep 4444", timeout=600)
 elif sys.argv[3] == "fail":
@@ -90,7 +90,7 @@ def test_close_leaves_nothing(backend: SandboxBackend, make: MakeSandbox) -> Non
     before = left_behind(backend, os.getpid())
     box = make()
     text(box, "setsid sleep 300 & (sleep 300 &) ; mkdir -m 0 shut; mkdir -p a/b; chmod 0 a")
-    pids = descendants(box._first.pid)  # type: ignore[attr-defined]
+    pids = descendants(box._tree.first.pid)  # type: ignore[attr-defined]
     assert len(pids) >= 5
     assert len(left_behind(backend, os.getpid())) > len(before)
     box.close()
@@ -120,7 +120,7 @@ def test_close_leaves_no_open_descriptor(backend: SandboxBackend, make: MakeSand
 
 def test_stop_ends_every_process_and_may_be_said_twice(fresh: Sandbox) -> None:
     text(fresh, "setsid sleep 300 & sleep 300 & true")
-    pids = descendants(fresh._first.pid)  # type: ignore[attr-defined]
+    pids = descendants(fresh._tree.first.pid)  # type: ignore[attr-defined]
     fresh.stop()
     fresh.stop()
     assert await_end(pids) == set()
@@ -140,7 +140,7 @@ def test_a_sandbox_outlives_the_thread_that_made_it(make: MakeSandbox) -> None:
 
 def test_a_sandbox_that_was_killed_comes_back_with_its_files(fresh: Sandbox) -> None:
     text(fresh, "echo kept > kept; echo kept > /tmp/kept")
-    first = fresh._first  # type: ignore[attr-defined]
+    first = fresh._tree.first  # type: ignore[attr-defined]
     os.kill(first.pid, signal.SIGKILL)
     assert first.wait(5)
     assert fresh.run("true", timeout=5).stopped is StopCause.SHELL_DIED

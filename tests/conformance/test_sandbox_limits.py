@@ -55,7 +55,7 @@ def test_a_full_sandbox_whose_processes_died_comes_back(emptied: Sandbox) -> Non
         f"head -c {DISK * 4} /dev/zero > /tmp/big; for i in {{1..{INODES * 2}}}; do : > /tmp/$i; done", timeout=3
     )
     for _ in range(3):
-        first = emptied._first  # type: ignore[attr-defined]
+        first = emptied._tree.first  # type: ignore[attr-defined]
         os.kill(first.pid, signal.SIGKILL)
         assert first.wait(10)
         emptied.run("true", timeout=5)

@@ -1,0 +1,166 @@
+"""A persistent shell in a process tree: runs commands, ends what they started, and says how each ended.
+
+It knows nothing of files; who owns it starts another one on the same files when it is gone.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent_env.sandbox.base import StopCause
+from agent_env.sandbox.output import BoundedOutput
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
+from agent_env.sandbox.shell import Frame, Shell
+from agent_env.sandbox.transport import ShellGoneError
+from agent_env.sandbox.watch import Watch, memory_of
+
+GRACE_SECONDS = 1.0
+"""How long a shell has to come back after its commands were killed."""
+
+KILL_SECONDS = 10.0
+"""How long killed processes may take to die; beyond it the kernel holds them, and the sandbox is given up."""
+
+RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
+"""Stands in the output where the shell did not outlive a command."""
+
+
+class ShellTree:
+    """See the module. Not safe for two threads at once, but for ``kill``.
+
+    Args:
+        shell: the host's end of the shell; closed by ``close``.
+        first: the first process of the tree; closed by ``close``.
+        is_seen: whether the host sees the other processes; else a command is only ended with the whole tree.
+    """
+
+    def __init__(self, shell: Shell, first: FirstProcess, *, is_seen: bool) -> None:
+        self.shell = shell
+        self.first = first
+        self._is_seen = is_seen
+        self._inner = 0
+        """The shell's process id as the sandbox sees it."""
+        self._keep: set[int] = set()
+        """The processes that are the sandbox's own; all others were started by commands."""
+
+    def is_ready(self, said: BoundedOutput, deadline: float) -> bool:
+        """Wait for the shell's first sign of life.
+
+        Raises:
+            ShellGoneError: it died.
+        """
+        frame = self.shell.wait(said, deadline)
+        if frame is None or frame.kind != "r":
+            return False
+        self._inner = frame.value
+        self._keep = descendants(self.first.pid)
+        return True
+
+    def attempt(
+        self, command: str, cwd: str | None, output: BoundedOutput, watch: Watch
+    ) -> tuple[int | None, StopCause | None]:
+        """Run a command and see how it ended: exit status and cause, as in ``CommandResult``."""
+        try:
+            self._catch_up(output)
+            self.shell.send(command, cwd, watch.deadline)
+            while (frame := self.shell.wait(output, watch.next_look(output))) is None:
+                cause = watch.look(output)
+                if cause:
+                    self._interrupt(output)
+                    return None, cause
+            if frame.kind == "d":
+                return frame.value, None
+            self._await_shell(frame, output)
+            return frame.value, StopCause.SHELL_DIED
+        except ShellGoneError:
+            self.end()
+            return None, StopCause.SHELL_DIED
+        except TimeoutError:
+            self.end()
+            return None, StopCause.TIMEOUT
+
+    def is_gone(self) -> bool:
+        """Whether it is dead."""
+        return self.first.is_gone()
+
+    def memory(self) -> int:
+        """Bytes of memory that its processes take; without files."""
+        return memory_of(descendants(self.first.pid))
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Commands that still run in the background stand still meanwhile."""
+        stopped = descendants(self.first.pid) - self._keep
+        try:
+            for pid in stopped:
+                kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in stopped:
+                kill(pid, signal.SIGCONT)
+
+    def open_root(self) -> int:
+        """A descriptor of the root folder that its processes see.
+
+        Raises:
+            OSError: it is dead, or dying: it loses its root before it is seen to be dead.
+        """
+        descriptor = os.open(f"/proc/{self.first.pid}/root", os.O_PATH | os.O_DIRECTORY)
+        if self.first.is_gone():
+            os.close(descriptor)  # the number may belong to another process by now
+            raise ProcessLookupError("its first process is dead")
+        return descriptor
+
+    def kill(self) -> None:
+        """Kill every process, from any thread."""
+        self.first.kill()
+
+    def end(self) -> None:
+        """Kill every process, and wait for their death."""
+        self.first.kill()
+        self.first.wait(KILL_SECONDS)
+
+    def close(self) -> None:
+        """End it, and let go of what the host held of it."""
+        self.end()
+        self.first.close()
+        self.shell.close()
+
+    def _catch_up(self, output: BoundedOutput) -> None:
+        """Learn of a shell that ended since the last command."""
+        frame = self.shell.poll(output)
+        if frame is not None:
+            self._await_shell(frame, output)
+
+    def _interrupt(self, output: BoundedOutput) -> None:
+        """End the running command and all that was started: the shell stays if it comes back, else it is replaced."""
+        if self._is_seen and kill_all_but(self.first.pid, self._keep):
+            frame = self.shell.wait(output, time.monotonic() + GRACE_SECONDS)
+            if frame is not None:
+                if frame.kind != "d":
+                    self._await_shell(frame, output)
+                return
+            shell = find_by_inner_pid(self.first.pid, self._inner)
+            if shell is not None:
+                kill(shell)
+                kill_all_but(self.first.pid, self._keep)
+                self._await_shell(None, output)
+                return
+        self.end()
+
+    def _await_shell(self, frame: Frame | None, output: BoundedOutput) -> None:
+        """After a shell ended, or was killed: learn the new one."""
+        deadline = time.monotonic() + GRACE_SECONDS * 5
+        while frame is None or frame.kind != "r":
+            frame = self.shell.wait(output, deadline)
+            if frame is None:
+                return self.end()
+        shell = find_by_inner_pid(self.first.pid, frame.value)
+        if shell is None:
+            return self.end()
+        self._inner = frame.value
+        self._keep = {pid for pid in self._keep if Path(f"/proc/{pid}").exists()} | {shell}
+        output.add(RESTARTED)
+        return None
