@@ -1,6 +1,7 @@
 """The host's side of the process that starts its sandboxes; see ``spawner``."""
 
 import atexit
+import contextlib
 import json
 import os
 import resource
@@ -69,6 +70,12 @@ class _Spawner:
             raise OSError(f"it ended at once, with status {self.process.wait()}")
         return said == b"y"
 
+    def is_dead(self) -> bool:
+        """Whether it is dead; what it forked dies a moment before that can be seen."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.5)
+        return self.process.returncode is not None
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -98,20 +105,11 @@ def spawn(request: Request, descriptors: Sequence[int], namespace: int | None = 
     Raises:
         SandboxError: it was not started.
     """
-    try:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    except OSError as error:
-        raise no_descriptors(error) from error
-    with ours, theirs:
-        given = [*descriptors, theirs.fileno(), *([] if namespace is None else [namespace])]
-        message = json.dumps(request).encode()
-        _send(message, given)
-        theirs.close()
-        ours.settimeout(_START_SECONDS)
-        try:
-            answer, held = receive(ours)
-        except TimeoutError:
-            raise SandboxError(f"no sandbox was started within {_START_SECONDS:.0f} s") from None
+    message = json.dumps(request).encode()
+    given = (descriptors, () if namespace is None else (namespace,))
+    answer, held, spawner = _ask_for(message, *given)
+    if not answer and spawner.is_dead():  # killed before it came to it: who would have answered has started nothing
+        answer, held, _ = _ask_for(message, *given)
     if answer != b"{}":
         raise SandboxError(f"no sandbox was started: {json.loads(answer)['error'] if answer else 'the spawner died'}")
     if len(held) < (3 if request["quota"] else 2):  # the kernel gives as many as there is room for
@@ -120,6 +118,22 @@ def spawn(request: Request, descriptors: Sequence[int], namespace: int | None = 
         raise no_descriptors("too many open files")
     _make_room(max(held))
     return Spawned(held[0], held[1], held[2] if held[2:] else None)
+
+
+def _ask_for(message: bytes, streams: Sequence[int], more: Sequence[int]) -> tuple[bytes, list[int], _Spawner]:
+    """The answer, empty where nobody gave one; its descriptors, and who was asked."""
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError as error:
+        raise no_descriptors(error) from error
+    with ours, theirs:
+        spawner = _send(message, [*streams, theirs.fileno(), *more])
+        theirs.close()
+        ours.settimeout(_START_SECONDS)
+        try:
+            return *receive(ours), spawner
+        except TimeoutError:
+            raise SandboxError(f"no sandbox was started within {_START_SECONDS:.0f} s") from None
 
 
 def no_descriptors(why: object) -> SandboxError:
@@ -135,15 +149,18 @@ def _make_room(highest: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _send(message: bytes, descriptors: Sequence[int]) -> None:
+def _send(message: bytes, descriptors: Sequence[int]) -> _Spawner:
+    """Send a request to this process's spawner, which comes back."""
     spawner = _spawner()
     try:
         try:
             socket.send_fds(spawner.socket, [message], descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            socket.send_fds(_spawner(dead=spawner).socket, [message], descriptors)
+            spawner = _spawner(dead=spawner)
+            socket.send_fds(spawner.socket, [message], descriptors)
     except OSError as error:
         raise SandboxError(f"a sandbox could not be asked for with {len(message)} bytes: {error}") from error
+    return spawner
 
 
 def _spawner(*, dead: _Spawner | None = None) -> _Spawner:
