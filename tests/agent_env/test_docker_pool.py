@@ -89,7 +89,8 @@ def test_what_is_asked_for_once_is_not_kept(backend: DockerBackend, tree: Path) 
     before = containers(os.getpid())
     backend.create(SandboxSpec(layers=(tree,))).close()
     assert len(pool_of(backend)) == 0
-    assert set(containers(os.getpid())) <= set(before)
+    # Another test's pool of this process may still have been at making one.
+    await_true(lambda: set(containers(os.getpid())) <= set(before))
 
 
 def test_a_reset_takes_a_container_that_was_ready_and_never_one_that_served(backend: DockerBackend, tree: Path) -> None:
@@ -190,7 +191,8 @@ def test_the_pool_never_holds_more_than_its_size(tree: Path) -> None:
     for box in boxes:
         box.close()
     backend.close()
-    assert set(containers(os.getpid())) <= set(before)
+    # Another test's pool of this process may still have been at making one.
+    await_true(lambda: set(containers(os.getpid())) <= set(before))
 
 
 @pytest.mark.usefixtures("daemon")
