@@ -78,9 +78,23 @@ def until(met: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def residences() -> set[Path]:
+    """The folders of this process's sandboxes."""
+    return set(residence_base().glob(f"{os.getpid()}-*/*"))  # not by iterdir: a folder may go meanwhile
+
+
+_others: set[Path] = set()
+"""Those of other modules' tests."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _know_others() -> None:
+    _others.update(residences())
+
+
 def sandboxes() -> int:
-    """How many sandboxes of this process have a folder."""
-    return len(list(residence_base().glob(f"{os.getpid()}-*/*")))  # not by iterdir: a folder may go meanwhile
+    """How many sandboxes the tests of this module have."""
+    return len(residences() - _others)
 
 
 def is_running(command: str) -> bool:
