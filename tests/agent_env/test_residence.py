@@ -54,7 +54,8 @@ def test_reap_removes_the_dead_and_keeps_the_living(tmp_path: Path) -> None:
     mine = new_residence(tmp_path)
     code = (
         "import sys; from pathlib import Path; from agent_env.sandbox.residence import new_residence\n"
-        "for _ in range(2): (new_residence(Path(sys.argv[1])) / 'upper').mkdir()"
+        "for _ in range(2): (new_residence(Path(sys.argv[1])) / 'upper').mkdir()\n"
+        "import os; os._exit(0)"  # as if it had been killed: an orderly end leaves nothing
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
     (tmp_path / "other").mkdir()
