@@ -69,8 +69,9 @@ class BubblewrapSandbox(LocalSandbox):
             tree = None
             try:
                 tree = ShellTree(shell, self._read_first(pipes.info[0]), is_seen=True)
-                self._limit(tree.first.pid)
-                os.write(pipes.block[1], b"1")
+                if not self._group:
+                    self._limit(tree.first.pid)
+                    os.write(pipes.block[1], b"1")
             except BaseException as error:
                 _kill(spawned.process)
                 is_failure = isinstance(error, OSError | ValueError)
@@ -146,6 +147,9 @@ class BubblewrapSandbox(LocalSandbox):
             environment=base_variables() | dict(self._spec.variables),
             filter=seccomp_program().hex(),
             groups=self._group.join_files() if self._group else [],
+            file_bytes=self._spec.limits.file_bytes,
+            waits=self._group is None,
+            network=self._spec.network,
             folder=str(self._place.folder),
             quota=self._place.quota,
         )
@@ -153,7 +157,8 @@ class BubblewrapSandbox(LocalSandbox):
     def _arguments(self) -> list[str]:
         folder = self._place.folder
         overlay = [part for layer in self._spec.layers for part in ("--overlay-src", str(layer))]
-        arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        arguments = [f"--unshare-{kind}" for kind in ("user", "ipc", "pid", "uts", "cgroup")]
+        arguments += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         arguments += ["--uid", str(USER_ID), "--gid", str(USER_ID), "--hostname", "repodojo"]
         arguments += self._root_options
         arguments += [*overlay, "--overlay", str(folder / "upper"), str(folder / "work"), WORK_DIR]
@@ -178,12 +183,12 @@ class BubblewrapSandbox(LocalSandbox):
         return FirstProcess(int(json.loads(text)["child-pid"]))
 
     def _limit(self, pid: int) -> None:
+        """What no control group limits. The kernel counts a user's processes in each namespace of users by the limit
+        that the process which made it had, so the sandbox's own must be made before this limit is set.
+        """
         limits = self._spec.limits
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        if not self._group:
-            resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-            resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+        resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
 
 
 class BubblewrapBackend:

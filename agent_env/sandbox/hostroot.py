@@ -75,9 +75,9 @@ def root_arguments(etc: Path) -> tuple[str, ...]:
 
 
 def network_arguments() -> list[str]:
-    """bubblewrap's arguments for an install: the host's network, its resolver and its certificates."""
+    """bubblewrap's arguments for an install: the host's resolver and its certificates."""
     mounts = network_mounts()
-    return ["--share-net", *(part for mount in mounts for part in ("--ro-bind", str(mount.source), mount.target))]
+    return [part for mount in mounts for part in ("--ro-bind", str(mount.source), mount.target)]
 
 
 def network_mounts() -> list[Mount]:

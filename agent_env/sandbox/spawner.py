@@ -8,17 +8,21 @@ then becomes bubblewrap:
   kernel gives after up to 20 ms; to join by writing 0 to ``tasks`` takes none (Linux, cgroup_procs_write_start)
 - it mounts a memory filesystem with a quota, in a mount namespace of its own: the host's table of mounts stays as it
   is, and the files are gone when the last descriptor is, whoever dies first
+- it makes the network namespace, with nothing but a loopback, while it still waits for a request
 """
 
 import array
 import contextlib
 import ctypes
+import fcntl
+import gc
 import json
 import os
 import resource
 import select
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Sequence
 from typing import TypedDict
@@ -28,10 +32,11 @@ MESSAGE_BYTES = 1 << 20
 
 _MOST_DESCRIPTORS = 7
 
-_NEW_MOUNTS, _NEW_USER = 0x20000, 0x10000000
+_NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x20000, 0x10000000, 0x40000000
 _DIE_WITH_PARENT = 1
 _MORE, _NO_MORE = b"m", b"n"
 _NO_SETUID_NO_DEVICES, _RECURSIVE, _SLAVE = 2 | 4, 0x4000, 1 << 19
+_SET_FLAGS, _IS_UP = 0x8914, 1
 
 
 class Request(TypedDict):
@@ -51,6 +56,12 @@ class Request(TypedDict):
     """The system-call filter, in hexadecimal; may be empty."""
     groups: list[str]
     """Files of the control groups to write 0 to."""
+    file_bytes: int
+    """Longest file that may be written."""
+    waits: bool
+    """Whether bubblewrap's child waits for a byte on ``--block-fd`` before it goes on."""
+    network: bool
+    """Whether it shares the host's network; else it has one of its own, with nothing but a loopback."""
     folder: str
     """Of the sandbox's files; it is there."""
     quota: str
@@ -64,6 +75,7 @@ def serve(requests: socket.socket, host: int) -> None:
     if os.geteuid() != 0 and _may_mount():
         _enter_own_users()
     requests.send(b"y" if _may_mount() else b"n")
+    network = os.open("/proc/self/ns/net", os.O_RDONLY) if os.geteuid() == 0 else None
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel clears the dead away
     taken, take = os.pipe()
     poll = select.poll()
@@ -72,7 +84,7 @@ def serve(requests: socket.socket, host: int) -> None:
     while True:
         # One fork ahead waits for the next request: a fork takes longer than all else here.
         if os.fork() == 0:
-            _await_request(requests, take)
+            _await_request(requests, take, network)
         if any(descriptor == host for descriptor, _ in poll.poll()) or os.read(taken, 1) != _MORE:
             return
 
@@ -89,24 +101,36 @@ def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     return message, list(descriptors)
 
 
-def _await_request(requests: socket.socket, take: int) -> None:
-    """Wait for a request and become what was asked for; never returns."""
+def _await_request(requests: socket.socket, take: int, network: int | None) -> None:
+    """Wait for a request and become what was asked for; never returns.
+
+    Args:
+        network: the host's network namespace, for a process that may come back to it; None for others, which leave it
+            to bubblewrap to make one.
+    """
     try:
         _check(_libc().prctl(_DIE_WITH_PARENT, signal.SIGKILL))
+        is_apart = network is not None and _enter_own_network()
         message, descriptors = receive(requests)
         os.write(take, _MORE if message else _NO_MORE)
         if message:
-            _become(json.loads(message), descriptors)
+            request: Request = json.loads(message)
+            if not request["network"] and not is_apart:
+                request["arguments"].insert(0, "--unshare-net")
+            _become(request, descriptors, network if request["network"] else None)
     finally:
         os._exit(1)  # a fork must not return into the loop
 
 
-def _become(request: Request, descriptors: list[int]) -> None:
+def _become(request: Request, descriptors: list[int], network: int | None) -> None:
+    """Become bubblewrap, in the network given where one is."""
     answer = socket.socket(fileno=descriptors[5])
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for file in request["groups"]:
             _write(file, "0")
+        if network is not None:
+            _check(_libc().setns(network, _NEW_NETWORK))
         held = [os.pidfd_open(os.getpid())]
         if descriptors[6:]:
             _check(_libc().setns(descriptors[6], _NEW_MOUNTS))
@@ -121,6 +145,8 @@ def _become(request: Request, descriptors: list[int]) -> None:
         command = _command(request, *descriptors[3:5])
         for number in range(3):
             os.dup2(descriptors[number], number)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         socket.send_fds(answer, [b"{}"], held)
         os.execve(request["program"], command, request["environment"])
     except OSError as error:
@@ -132,8 +158,10 @@ def _command(request: Request, info: int, block: int) -> list[str]:
     the sandbox, and they name folders of the host.
     """
     os.set_inheritable(info, True)
-    os.set_inheritable(block, True)
-    arguments = [*request["arguments"], "--info-fd", str(info), "--block-fd", str(block)]
+    arguments = [*request["arguments"], "--info-fd", str(info)]
+    if request["waits"]:
+        os.set_inheritable(block, True)
+        arguments += ["--block-fd", str(block)]
     if request["filter"]:
         arguments += ["--seccomp", str(_readable(bytes.fromhex(request["filter"])))]
     given = _readable("\0".join(arguments).encode(errors="surrogateescape") + b"\0")
@@ -167,6 +195,16 @@ def _may_mount() -> bool:
             os._exit(0)
         os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _enter_own_network() -> bool:
+    """Enter a new network namespace and start its loopback; False where this process may not, or could not do both."""
+    with contextlib.suppress(OSError):
+        _check(_libc().unshare(_NEW_NETWORK))
+        with socket.socket() as any_socket:
+            fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh22x", b"lo", _IS_UP))
+        return True
+    return False
 
 
 def _enter_own_users() -> None:
@@ -205,6 +243,8 @@ def main(arguments: Sequence[str]) -> None:
     """Serve the host whose process id and socket are given."""
     host = int(arguments[0])
     watched = os.pidfd_open(host)
+    gc.disable()
+    gc.freeze()  # a collection would write to every page that the forks share
     if os.getppid() == host:  # else it died, and the number may be another's
         os.chdir("/")
         os.umask(0o022)

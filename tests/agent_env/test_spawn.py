@@ -60,6 +60,9 @@ def test_a_start_that_cannot_be_made_says_why(box: Sandbox) -> None:
         environment={},
         filter="",
         groups=["/nowhere/tasks"],
+        file_bytes=1 << 20,
+        waits=False,
+        network=False,
         folder="/",
         quota="",
     )
