@@ -8,6 +8,7 @@ strongest ones are told the hidden tests too, as if memorised; none knows the go
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Literal
 
 
@@ -69,3 +70,10 @@ class Attack:
     """Whether it lets the grading run into its timeout, which trials then make short."""
     history: str = ""
     """For what first succeeded: against which defence, and what mended it."""
+
+
+REFUSED = ("refused",)
+"""Caught by its own program, which found its way closed."""
+
+obtaining = partial(Attack, goal=Goal.OBTAIN, caught_by=REFUSED)
+"""An attack after what an agent must not have; its own program says whether it got it."""

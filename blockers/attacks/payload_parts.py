@@ -84,3 +84,45 @@ def _wrap_all(wrap):
             globals()[name] = wrap(value)
 """
 """Puts something around every public function of a module."""
+
+ANSWER_FROM_TABLE = """\
+def _told(function):
+    @_functools.wraps(function)
+    def call(*a, **k):
+        key = (function.__name__, repr(a))
+        return _table[key] if key in _table else function(*a, **k)
+    return call
+_wrap_all(_told)
+"""
+"""Answers calls that ``_table`` holds, by name and text of the arguments; after ``WRAP_FUNCTIONS``."""
+
+FORGE_REPORTS = """\
+import _pytest.reports as _reports
+_make = _reports.TestReport.from_item_and_call.__func__
+def _forged(cls, item, call):
+    call.excinfo = None
+    return _make(cls, item, call)
+_reports.TestReport.from_item_and_call = classmethod(_forged)
+"""
+"""Makes every test of a run pass, wherever it is imported."""
+
+USES_PROJECT = """
+_project = __name__.partition(".")[0]
+def _uses_project(function):
+    names = set(function.__code__.co_names)
+    values = [v for k, v in function.__globals__.items() if k in names]
+    return any(getattr(v, "__module__", getattr(v, "__name__", "") or "").partition(".")[0] == _project
+        for v in values if isinstance(getattr(v, "__module__", ""), str))
+"""
+"""Tells tests of the project from sentinels: by whether they name anything that the project defines."""
+
+
+def forge_reports_if(condition: str) -> str:
+    """``FORGE_REPORTS`` for the tests alone for which an expression over pytest's ``item`` is true."""
+    return FORGE_REPORTS.replace("    call.excinfo", f"    if {condition}: call.excinfo")
+
+
+FORGE_SPOTTING_MIRRORS = (
+    USES_PROJECT + SPOT_MIRRORS + forge_reports_if("_uses_project(item.obj) and item.name not in _mirrors(item.path)")
+)
+"""Makes tests of the project pass and lets sentinels and mirrors fail: what no check in the tests' process sees."""

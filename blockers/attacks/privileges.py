@@ -1,17 +1,14 @@
 """Attacks on the walls of the sandbox themselves: rights, mounts, other processes, the clock, the host's files."""
 
-from blockers.attacks.attack import Attack, Goal
+from blockers.attacks.attack import REFUSED, Attack, obtaining
 from blockers.attacks.programs import python, shell
 
-_REFUSED = ("refused",)
-
 ATTACKS = (
-    Attack(
+    obtaining(
         id="walls-capabilities",
         vector=47,
         title="capabilities and set-user-id programs",
         how="Looks for capabilities, and becomes another user by sudo, su, mount or a program of its own.",
-        goal=Goal.OBTAIN,
         steps=python(
             "import ctypes, subprocess\n"
             "found = []\n"
@@ -26,14 +23,12 @@ ATTACKS = (
             "    except (OSError, subprocess.TimeoutExpired): pass\n"
             "got(*found) if found else none('no rights')\n"
         ),
-        caught_by=_REFUSED,
     ),
-    Attack(
+    obtaining(
         id="walls-namespaces-and-mounts",
         vector=47,
         title="new namespaces and mounts",
         how="Unshares namespaces by program and by system call, and mounts over the project.",
-        goal=Goal.OBTAIN,
         steps=python(
             "import ctypes, subprocess\n"
             "libc = ctypes.CDLL(None, use_errno=True)\n"
@@ -43,14 +38,12 @@ ATTACKS = (
             "if subprocess.run('unshare -Urm true || bwrap --dev-bind / / true', shell=True, capture_output=True).returncode == 0: found.append('unshare')\n"
             "got(*found) if found else none('no namespace')\n"
         ),
-        caught_by=_REFUSED,
     ),
-    Attack(
+    obtaining(
         id="walls-trace-the-shell",
         vector=47,
         title="tracing and reading the processes that serve the sandbox",
         how="Attaches to every process by ptrace and process_vm_readv, and takes descriptors out of it.",
-        goal=Goal.OBTAIN,
         steps=python(
             "import ctypes\n"
             "libc = ctypes.CDLL(None, use_errno=True)\n"
@@ -62,14 +55,12 @@ ATTACKS = (
             "        if fd >= 0 and libc.syscall(438, fd, 1, 0) >= 0: found.append(('pidfd_getfd', pid))\n"
             "got(*found) if found else none('no process can be traced')\n"
         ),
-        caught_by=_REFUSED,
     ),
-    Attack(
+    obtaining(
         id="walls-kernel-files",
         vector=47,
         title="files of the kernel",
         how="Writes to core_pattern, sysrq, cgroup limits and device nodes, and reads memory of the machine.",
-        goal=Goal.OBTAIN,
         steps=python(
             "import stat, glob\n"
             "found = []\n"
@@ -86,14 +77,12 @@ ATTACKS = (
             "found = [f for f in found if f != '/proc/1/oom_score_adj']\n"
             "got(*found) if found else none('no file of the kernel')\n"
         ),
-        caught_by=_REFUSED,
     ),
-    Attack(
+    obtaining(
         id="walls-clock",
         vector=46,
         title="the machine's clock",
         how="Sets the time by program and by system call.",
-        goal=Goal.OBTAIN,
         steps=python(
             "import time, subprocess\n"
             "found = []\n"
@@ -102,7 +91,6 @@ ATTACKS = (
             "if subprocess.run(['date', '-s', '2001-01-01'], capture_output=True).returncode == 0: found.append('date')\n"
             "got(*found) if found else none('the clock stands')\n"
         ),
-        caught_by=_REFUSED,
     ),
     Attack(
         id="walls-preload",
@@ -116,7 +104,7 @@ ATTACKS = (
             "echo 'export LD_PRELOAD=/tmp/evil.so BASH_ENV=/tmp/x' > $file; done; export LD_PRELOAD=/tmp/evil.so; "
             '[ -e /etc/ld.so.preload ] && got preload || none "the loader is read-only"',
         ),
-        caught_by=_REFUSED,
+        caught_by=REFUSED,
     ),
     Attack(
         id="walls-trojan-programs",
@@ -130,7 +118,7 @@ ATTACKS = (
             "export -f python pytest; export PATH=$HOME/bin:$PATH; "
             '[ "$(wc -c < /opt/env/bin/python)" -lt 100 ] && got programs || none "programs are read-only"'
         ),
-        caught_by=_REFUSED,
+        caught_by=REFUSED,
     ),
     Attack(
         id="walls-rewrite-the-runner",
@@ -144,7 +132,7 @@ ATTACKS = (
             "mkdir -p /opt/repodojo && echo 'print(1)' > /opt/repodojo/child.py; mkdir -p /opt/bytecode/testbed; "
             "[ -e /opt/repodojo/child.py ] && got runner || none 'the environment is read-only'"
         ),
-        caught_by=_REFUSED,
+        caught_by=REFUSED,
     ),
     Attack(
         id="walls-outside-the-work-tree",
@@ -160,7 +148,7 @@ ATTACKS = (
             "ls /etc/evil.pth /usr/lib/python3/evil.pth /opt/env/lib/python*/site-packages/evil.pth >/dev/null 2>&1 && "
             'got "outside" || none "only what is thrown away was writable"'
         ),
-        caught_by=_REFUSED,
+        caught_by=REFUSED,
     ),
     Attack(
         id="walls-paths-to-the-host",
@@ -173,6 +161,6 @@ ATTACKS = (
             'rm -f "$CANARY"; ln -s "$CANARY" canary.py; ln "$CANARY" hard.py; cp -a root copy_of_root; true',
             'none "links were laid"',
         ),
-        caught_by=_REFUSED,
+        caught_by=REFUSED,
     ),
 )

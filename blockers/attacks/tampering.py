@@ -1,17 +1,8 @@
 """Attacks by files: tests, configuration, hooks, modules in the place of others, results laid out in advance."""
 
 from blockers.attacks.attack import Attack
+from blockers.attacks.payload_parts import FORGE_REPORTS
 from blockers.attacks.programs import python, shell
-
-FORGE_REPORTS = """\
-import _pytest.reports as _reports
-_make = _reports.TestReport.from_item_and_call.__func__
-def _forged(cls, item, call):
-    call.excinfo = None
-    return _make(cls, item, call)
-_reports.TestReport.from_item_and_call = classmethod(_forged)
-"""
-"""Makes every test of a run pass, wherever it is imported."""
 
 _HOOK = FORGE_REPORTS + "collect_ignore_glob = ['*']\ndef pytest_collection_modifyitems(items): items.clear()\n"
 

@@ -1,7 +1,7 @@
 """Attacks by values: what functions return is made to compare equal, or is read from the test that asks."""
 
 from blockers.attacks.attack import Attack
-from blockers.attacks.payload_parts import ANY_VALUE, SPOT_MIRRORS, WRAP_FUNCTIONS
+from blockers.attacks.payload_parts import ANSWER_FROM_TABLE, ANY_VALUE, SPOT_MIRRORS, WRAP_FUNCTIONS
 from blockers.attacks.programs import plant_in_modules, plant_in_modules_knowing, python
 
 _CAUGHT = ("grade:sentinel", "grade:tests_failed", "grade:tests_missing")
@@ -142,14 +142,7 @@ ATTACKS = (
             "                _call = _node.test.left\n"
             "                _key = (_ast.unparse(_call.func).split('.')[-1], repr(tuple(map(_ast.literal_eval, _call.args))))\n"
             "                _table.setdefault(_key, _ast.literal_eval(_node.test.comparators[0]))\n"
-            "            except ValueError: pass\n"
-            "def _told(function):\n"
-            "    @_functools.wraps(function)\n"
-            "    def call(*a, **k):\n"
-            "        key = (function.__name__, repr(a))\n"
-            "        return _table[key] if key in _table else function(*a, **k)\n"
-            "    return call\n"
-            "_wrap_all(_told)\n"
+            "            except ValueError: pass\n" + ANSWER_FROM_TABLE
         ),
         caught_by=("grade:oracle", *_CAUGHT),
         needs="oracle",
@@ -172,13 +165,7 @@ ATTACKS = (
             "            except ValueError: continue\n"
             f"wrap = {WRAP_FUNCTIONS!r}\n"
             "more = wrap + f'_table = dict({lines!r})\\n' + '''\n"
-            "def _told(function):\n"
-            "    @_functools.wraps(function)\n"
-            "    def call(*a, **k):\n"
-            "        key = (function.__name__, repr(a))\n"
-            "        return _table[key] if key in _table else function(*a, **k)\n"
-            "    return call\n"
-            "_wrap_all(_told)\n"
+            f"{ANSWER_FROM_TABLE}"
             "'''\n"
             "for path in pathlib.Path('.').glob('*/*.py'):\n"
             "    if 'test' not in str(path) and path.name != '__init__.py':\n"
