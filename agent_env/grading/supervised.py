@@ -51,6 +51,9 @@ def run_supervised(
 ) -> Said:
     """Run one of the runner's programs on a state, without network.
 
+    Once more where the sandbox's processes were killed: that may have been the machine, as when Docker Engine was
+    restarted, and code under test that kills them does so again.
+
     Args:
         edits: the state, over the environment's tree.
         child: the program's file name in the runner's folder.
@@ -61,6 +64,20 @@ def run_supervised(
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the process does.
     """
+    given = (backend, build, edits, child, request, mounts, timeout)
+    said = _run(*given)
+    return _run(*given) if said.stopped is StopCause.SHELL_DIED and said.lines is None else said
+
+
+def _run(
+    backend: SandboxBackend,
+    build: Build,
+    edits: Edits,
+    child: str,
+    request: Mapping[str, object],
+    mounts: tuple[Mount, ...],
+    timeout: float,
+) -> Said:
     begun = time.monotonic()
     secret = secrets.token_hex(16)
     whole = {**request, "secret": secret, "environment": _variables(build)}

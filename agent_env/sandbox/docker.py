@@ -81,10 +81,13 @@ class DockerBackend:
 
     def reap(self) -> int:
         """See ``SandboxBackend.reap``."""
-        api = docker_client().api
-        with daemon_errors("remove what was left"):
-            reaped = remove_orphans(api)
-        return max(reap_residences(residence_base()), len(reaped)) + reap_copies()
+        reaped: set[str] = set()
+        try:
+            with daemon_errors("remove what was left"):
+                reaped = remove_orphans(docker_client().api)
+        finally:  # what lies on the host goes without the daemon too
+            count = max(reap_residences(residence_base()), len(reaped)) + reap_copies()
+        return count
 
     def close(self) -> None:
         """Remove the containers that were started ahead; sandboxes stay. The backend may be used again."""

@@ -17,6 +17,7 @@ from agent_env.sandbox.base import WORK_DIR, Mount
 from agent_env.sandbox.cgroup import oom_file_of, read_memory_kills
 from agent_env.sandbox.docker_attach import AttachTransport
 from agent_env.sandbox.docker_client import MACHINE_LABEL, OWNER_LABEL, docker_client, machine_id
+from agent_env.sandbox.docker_guard import leave_to_guard
 from agent_env.sandbox.docker_plan import PLACES, Plan, bind, container_user, empty_places, host_config
 from agent_env.sandbox.docker_remove import daemon_errors, remove_container, remove_volume
 from agent_env.sandbox.hostroot import USER_ID
@@ -64,6 +65,7 @@ class Container:
         self.plan = plan
         self._api = docker_client().api
         self._name = f"{owner_name()}-{secrets.token_hex(4)}"
+        self._called = f"repodojo-{self._name}"
         self._labels = {OWNER_LABEL: self._name, MACHINE_LABEL: machine_id()}
         self._has_volume = tree is not None
         self._oom_file: Path | None = None
@@ -72,8 +74,10 @@ class Container:
             with daemon_errors("start a container"):
                 self._start(tree)
         except BaseException:
-            with contextlib.suppress(SandboxError):  # the first error is the one to tell
+            try:
                 self.remove()
+            except SandboxError:  # the first error is the one to tell
+                leave_to_guard()
             raise
         self.born = time.monotonic()
 
@@ -138,8 +142,8 @@ class Container:
             SandboxError: the daemon refused.
         """
         with daemon_errors("remove a container"):
-            if self._id:
-                remove_container(self._api, self._id)
+            # By its name where its making was not answered: it may have been made all the same.
+            remove_container(self._api, self._id or self._called)
             if self._has_volume:
                 remove_volume(self._api, self._name)
 
@@ -164,7 +168,7 @@ class Container:
         self._id = self._api.create_container(
             self.plan.image,
             command,
-            name=f"repodojo-{self._name}",
+            name=self._called,
             labels=self._labels,
             user=f"{container_user()}:{os.getegid() or USER_ID}",
             hostname="repodojo",

@@ -50,9 +50,10 @@ def reap_copies() -> int:
             descriptor = os.open(used, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(used.with_suffix(""))
-                used.unlink()
-                reaped += 1
+                if os.fstat(descriptor).st_nlink:  # else another reaper was first, and the name may be in use again
+                    remove_tree(used.with_suffix(""))
+                    used.unlink()
+                    reaped += 1
             finally:
                 os.close(descriptor)
     for place in _base().iterdir() if _base().is_dir() else ():
@@ -84,7 +85,8 @@ def _is_useless(used: Path) -> bool:
         layer, last = os.fsdecode(used.read_bytes()), used.stat().st_mtime
     except FileNotFoundError:
         return False
-    return bool(layer) and (not Path(layer).is_dir() or last < time.time() - KEEP_SECONDS)
+    # Empty: who made it was killed before it could write. One that is about to holds the lock.
+    return not layer or not Path(layer).is_dir() or last < time.time() - KEEP_SECONDS
 
 
 @contextlib.contextmanager

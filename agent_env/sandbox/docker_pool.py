@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.docker_container import Container
+from agent_env.sandbox.docker_guard import leave_to_guard
 from agent_env.sandbox.docker_plan import Plan
 
 ANSWER_SECONDS = 1.0
@@ -193,4 +194,7 @@ def _removed(container: Container) -> SandboxError | None:
 @atexit.register
 def _close_all() -> None:
     for pool in list(_live):
-        pool.close()
+        try:
+            pool.close()
+        except SandboxError:  # the daemon is away
+            leave_to_guard()

@@ -11,6 +11,7 @@ from typing import ClassVar
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.docker_container import Container, WorkTree
+from agent_env.sandbox.docker_guard import leave_to_guard
 from agent_env.sandbox.docker_layers import LaidLayers, lay_layers, own
 from agent_env.sandbox.docker_mounts import mount_into
 from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
@@ -58,9 +59,9 @@ class DockerSandbox(LocalSandbox):
         for descriptor in self._laid.holds if self._laid else ():
             os.close(descriptor)
         self._laid = None
-        if self._container is not None:
-            self._container.remove()
-            self._container = None
+        container, self._container = self._container, None
+        if container is not None:
+            self._remove(container)
 
     def _kills_for_memory(self) -> int:
         return self._container.kills_for_memory() if self._container else 0
@@ -92,4 +93,14 @@ class DockerSandbox(LocalSandbox):
         if container is not None and self._pool is not None:
             self._pool.bury(container)
         elif container is not None:
+            self._remove(container)
+
+    def _remove(self, container: Container) -> None:
+        """Remove it; where the daemon is away, as soon as it is back, or after this process."""
+        try:
             container.remove()
+        except SandboxError:
+            if self._pool is not None:
+                self._pool.bury(container)
+            else:
+                leave_to_guard()

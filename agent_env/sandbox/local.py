@@ -276,7 +276,8 @@ class LocalSandbox(ABC):
 @atexit.register
 def _close_all() -> None:
     for sandbox in list(_live):
-        sandbox.close()
+        with contextlib.suppress(SandboxError):  # one that fails must not keep the others; a reaper comes
+            sandbox.close()
 
 
 def kill_running() -> None:

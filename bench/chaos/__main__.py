@@ -7,6 +7,7 @@ nothing is left: no process, container, mount, control group or folder, no traje
 
 import argparse
 import json
+import math
 import queue
 import random
 import subprocess
@@ -16,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent_env.sandbox.select import select_backend
 from agent_env.trajectory import read_trajectory
@@ -26,8 +27,18 @@ from bench.chaos.worker import plan
 from tasks.errors import BadInputError
 from tasks.pool import Pool
 
+SETTLE_SECONDS = 5.0
+"""After a restart, so long until what it broke must have shown."""
+
 BATCH = 60
 """Episodes that a worker is given; about every second worker is killed on the way."""
+
+
+class Span(NamedTuple):
+    """From when to when, by ``time.monotonic``, which all processes of a machine share."""
+
+    begin: float
+    end: float
 
 
 class Run:
@@ -39,7 +50,12 @@ class Run:
         self.ended: dict[int, dict[str, Any]] = {}
         self.owners: set[int] = set()
         """Process ids of the workers."""
-        self.kills = self.restarts = 0
+        self.kills = 0
+        self.failures: list[str] = []
+        """Why workers ended that should not have."""
+        self.played: dict[int, Span] = {}
+        """When each episode began to be played, and ended, by what its worker said."""
+        self.restarts: list[Span] = []
         self.open: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._until = time.monotonic() + 60 * options.minutes
         self._rng = random.Random(options.seed)
@@ -51,9 +67,13 @@ class Run:
         while numbers := self._take():
             self._worker(numbers)
 
+    def is_late(self) -> bool:
+        """Whether no more episode may begin."""
+        return time.monotonic() > self._until
+
     def _take(self) -> list[int]:
         taken: list[int] = []
-        if time.monotonic() > self._until:
+        if self.is_late():
             return taken
         while len(taken) < BATCH and not self.open.empty():
             try:
@@ -74,7 +94,7 @@ class Run:
         ]
         victim = self._rng.random() < 0.5
         strike = self._rng.randrange(1, len(numbers)) if victim else -1
-        seen = 0
+        seen, begun = 0, time.monotonic()
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
             self.owners.add(worker.pid)
             assert worker.stdin
@@ -87,26 +107,42 @@ class Run:
                 if seen == strike:
                     worker.kill()
                     self.kills += 1
-        if worker.returncode and not victim:
-            raise SystemExit(f"a worker failed with {worker.returncode}: see above")
+        if worker.returncode and not victim and not (seen == 0 and self._restarted_since(begun)):
+            self.failures.append(f"a worker failed with {worker.returncode}: see above")
+            return
         for number in numbers:
             if number not in self.begun and number not in self.ended:
                 self.open.put(number)  # it never began: the kill came first
 
     def _hear(self, told: dict[str, Any]) -> None:
+        number = told["number"]
         if "begun" in told:
-            self.begun[told["number"]] = Path(told["begun"])
+            self.begun[number] = Path(told["begun"])
         else:
-            self.ended[told["number"]] = told
+            self.ended[number] = told
+            self.played[number] = Span(told["since"], time.monotonic())
+
+    def _restarted_since(self, begun: float) -> bool:
+        return any(restart.end > begun for restart in self.restarts)
+
+    def met_restart(self, number: int) -> bool:
+        """Whether what the sandboxes need was being restarted at some time of an ended episode."""
+        played = self.played[number]
+        return any(restart.begin < played.end and played.begin < restart.end for restart in self.restarts)
 
     def restart_now_and_then(self, done: threading.Event) -> None:
-        """Run the restart command about once in 300 episodes. Runs in a thread."""
-        wanted = 300
+        """Run the restart command about once in so many episodes. Runs in a thread."""
+        wanted = self.options.restart_every
         while not done.wait(0.2):
             if len(self.ended) >= wanted:
-                wanted += 300
-                self.restarts += 1
-                subprocess.run(self.options.restart, shell=True, check=True, stdout=subprocess.DEVNULL)
+                wanted += self.options.restart_every
+                begin = time.monotonic()
+                self.restarts.append(Span(begin, math.inf))
+                done_with = subprocess.run(self.options.restart, shell=True, check=False, stdout=subprocess.DEVNULL)
+                self.restarts[-1] = Span(begin, time.monotonic() + SETTLE_SECONDS)
+                if done_with.returncode:
+                    self.failures.append(f"the restart command failed with {done_with.returncode}")
+                    return
 
 
 def judge(run: Run) -> dict[str, Any]:
@@ -129,9 +165,21 @@ def judge(run: Run) -> dict[str, Any]:
             wrong.append(f"{number}: {told}")
         if planned.fault == "trajectory folder lost" and not told["masked"]:
             wrong.append(f"{number}: {told}")
-        if not planned.by_machine and told["masked"] and not run.restarts:
+        if not planned.by_machine and told["masked"] and not run.met_restart(number):
             wrong.append(f"{number}: the policy's own fault is masked: {told}")
-    return {"lost trajectories": lost, "faults scored wrongly": wrong}
+    return {"lost trajectories": lost, "faults scored wrongly": wrong, "failures of the run": failures_of(run)}
+
+
+def failures_of(run: Run) -> list[str]:
+    """Why the run itself counts for nothing, if it does."""
+    missing = run.options.episodes - len(run.ended.keys() | run.begun.keys())
+    if missing and not run.is_late():
+        return [*run.failures, f"{missing} episodes were never played"]
+    return run.failures
+
+
+def _by_fault(run: Run) -> Counter[str]:
+    return Counter(told["fault"] for told in run.ended.values())
 
 
 def main() -> int:
@@ -143,6 +191,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=6, help="episodes at once: most of them wait")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--restart", default="", help="shell command that restarts what the sandboxes need")
+    parser.add_argument("--restart-every", type=int, default=300, help="after so many episodes")
     options = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
@@ -167,9 +216,10 @@ def main() -> int:
     print(
         f"{len(run.ended)} episodes ended {dict(outcomes)}, {rewards:.0f} of them with reward 1 (solved and submitted)"
     )
-    print(
-        f"{run.kills} workers killed, which cut {cut} episodes short; {run.restarts} restarts; {reaped} reaped at last"
-    )
+    hit = sum(run.met_restart(number) for number in run.ended)
+    print(f"{run.kills} workers killed, which cut {cut} episodes short; {len(run.restarts)} restarts, met by {hit}")
+    print("by fault: " + ", ".join(f"{fault} {count}" for fault, count in sorted(_by_fault(run).items())))
+    print(f"{reaped} reaped at last")
     for kind, found in faults.items():
         print(f"{len(found)} {kind}" + "".join(f"\n    {item}" for item in found[:10]))
     print(f"{time.monotonic() - begun:.0f} s")

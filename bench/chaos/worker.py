@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,13 +51,15 @@ def play(planned: Plan, pool: Pool, store: EnvironmentStore, folder: Path) -> No
     bench = ChaosBench(pool, store, planned)
     recorder = TrajectoryRecorder(folder / str(planned.number), Agent(name="chaos", version="1"), task_id=task.id)
     episode = Episode(task, bench, RULES, recorder)
+    since = time.monotonic()
     try:
         episode.start()
         say(planned, begun=str(recorder.path))
         outcome = _turns(planned, episode, oracle_actions(task, bench.build(task).tree), recorder.path.parent)
     except InfraError as error:
         outcome = episode.outcome or InfraFailed(str(error))
-    say(planned, ended=outcome.name, reward=outcome.reward, masked=outcome.masked, detail=outcome.detail[:300])
+    facts = {"reward": outcome.reward, "masked": outcome.masked, "detail": outcome.detail[:300]}
+    say(planned, since=since, ended=outcome.name, **facts)
 
 
 def _turns(planned: Plan, episode: Episode, oracle: list[str], folder: Path) -> Outcome:
