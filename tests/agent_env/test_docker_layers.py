@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,6 +126,46 @@ def test_what_a_killed_process_was_copying_is_removed(copied: Path) -> None:
     assert reap_copies() == 1
     assert not half.exists()
     assert copied.exists()
+
+
+@root_only
+def test_a_note_of_a_process_killed_before_it_could_write_it_is_removed(copied: Path) -> None:
+    copied.with_name("4567.used").touch()
+    assert reap_copies() == 1
+    assert sorted(path.name for path in copied.parent.iterdir()) == [copied.name, f"{copied.name}.used", "making"]
+
+
+_COPIES = """
+import sys, time; from pathlib import Path
+from agent_env.sandbox import docker_layers
+copy = docker_layers._do
+def half(*command):
+    copy(*command)
+    if command[0] == sys.argv[3]:
+        print("there", flush=True)
+        time.sleep(60)
+docker_layers._do = half
+docker_layers.lay_layers([Path(sys.argv[1])], Path(sys.argv[2]), 1000)
+"""
+
+
+@root_only
+@pytest.mark.parametrize("after", ["cp", "chown"])
+def test_a_process_that_is_killed_while_it_copies_leaves_no_half_copy(layer: Path, tmp_path: Path, after: str) -> None:
+    for number in range(SMALL_FILES + 1):
+        (layer / f"n{number}").touch()
+    command = [sys.executable, "-c", _COPIES, layer, tmp_path / "lower", after]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == b"there\n"
+        host.kill()
+    base = tmp_path / "home" / "owned"
+    assert len(list((base / "making").rglob("n1"))) == 1
+    assert [path for path in base.iterdir() if path.is_dir()] == [base / "making"]
+    reap_copies()
+    assert list((base / "making").iterdir()) == []
+    place = laid(layer, tmp_path / "whole")[0].readlink()
+    assert (place / "n1").stat().st_uid == USER
 
 
 @root_only
