@@ -17,6 +17,7 @@ from typing import Any, SupportsFloat, TypeVar
 
 import gymnasium
 
+from agent_env.env import SWEEnv
 from agent_env.errors import EpisodeError
 from agent_env.wrappers.base import inner_env
 from tasks.errors import BadInputError
@@ -65,6 +66,27 @@ class AsyncSWEEnv:
             EpisodeError: another task is in ``step`` or ``reset``; that one goes on undisturbed.
         """
         return await self._alone(partial(self.env.step, action))
+
+    async def fork(self, count: int = 1) -> list["AsyncSWEEnv"]:
+        """See ``SWEEnv.fork``. Cancelled, it leaves no other environments.
+
+        Raises:
+            BadInputError: as there, or the environment is wrapped.
+        """
+        inner = inner_env(self.env)
+        if inner is not self.env:
+            raise BadInputError(
+                f"the environment is wrapped ({type(self.env).__name__}), and wrappers cannot be forked: fork "
+                "`env.unwrapped`, and wrap each of the others"
+            )
+        made: list[SWEEnv] = []
+        try:
+            await self._alone(lambda: made.extend(inner.fork(count)))
+        except asyncio.CancelledError:
+            for env in made:
+                env.close()
+            raise
+        return [AsyncSWEEnv(env) for env in made]
 
     async def close(self) -> None:
         """End the running episode, a running step too, and close its sandbox. Safe to call twice."""

@@ -138,6 +138,18 @@ class SWEEnv(gymnasium.Env[str, str]):
         terminated = outcome is not None and not truncated
         return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self.info()
 
+    def fork(self, count: int = 1) -> list["SWEEnv"]:
+        """Other environments whose episodes go on from where this one's stands; see ``Episode.fork`` for what they
+        share and what it raises. They are bare: wrap each anew, and close each.
+        """
+        if self.episode is None:
+            raise EpisodeError("no episode has begun: call reset() first")
+        twins = []
+        for episode in self.episode.fork(count):
+            twins.append(self.twin())
+            twins[-1].episode = episode
+        return twins
+
     def render(self) -> str | None:
         """The transcript so far, where ``render_mode`` is ``ansi``."""
         if self.render_mode is None or self.episode is None:

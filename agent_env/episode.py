@@ -8,23 +8,24 @@ it comes, the sandbox is closed. The time limit counts the seconds that tools ru
 slow sampler does not change outcomes; who wants the whole counted sets a ``deadline``.
 """
 
-import json
+import copy
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
 from agent_env.prompt import render_prompt
-from agent_env.sandbox.base import Sandbox, StopCause
-from agent_env.tools.calls import MAX_CALLS, CallFormatError, ToolCall
-from agent_env.tools.formats import DEFAULT_FORMAT, FORMATS, choose_format, parse_calls
-from agent_env.tools.observation import DEFAULT_CHARS, Observation
+from agent_env.rules import Rules
+from agent_env.sandbox.base import Sandbox, Snapshot, StopCause
+from agent_env.tools.calls import CallFormatError, ToolCall, check_number, require_json
+from agent_env.tools.formats import FORMATS, choose_format, parse_calls
+from agent_env.tools.observation import Observation
 from agent_env.tools.toolbox import Toolbox
 from agent_env.trajectory import TrajectoryRecorder
 from agent_env.watch import Watch
@@ -38,41 +39,6 @@ if TYPE_CHECKING:
     from agent_env.packages.service import PackageAccess
 
 __all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "Rules", "Scored", "Turn"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """The limits of an episode, and the form in which its policy writes tool calls."""
-
-    max_steps: int = 30
-    """Turns."""
-    time_limit: float = 1800.0
-    """Seconds that the tools may run in all."""
-    command_timeout: float = 30.0
-    """Seconds that one command may run."""
-    silence_timeout: float | None = None
-    """Seconds that one command of the shell may print nothing; None: as long as it runs."""
-    observation_chars: int = DEFAULT_CHARS
-    """Longest observation of one call."""
-    timeouts_in_a_row: int = 3
-    """So many commands one after the other that are ended for their time or their silence end the episode."""
-    call_format: str = DEFAULT_FORMAT
-    """One of ``agent_env.tools.FORMATS``."""
-    feedback: bool = True
-    """Whether an observation gets a note where the environment blocked what was tried."""
-    packages: Literal["frozen"] | None = None
-    """``frozen``: ``pip install`` works, with wheels from before the date of the task's environment, but none of its
-    project; None: no package can be had. See docs/threat-model.md before you turn it on."""
-
-    def __post_init__(self) -> None:
-        choose_format(self.call_format)
-        if self.packages not in (None, "frozen"):
-            raise BadInputError(f"packages is {self.packages!r}; expected None or 'frozen'")
-        numbers = ["max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"]
-        for name in numbers if self.silence_timeout is None else [*numbers, "silence_timeout"]:
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not value > 0:
-                raise BadInputError(f"{name} is {value!r}; expected a number above 0")
 
 
 class Turn(NamedTuple):
@@ -188,9 +154,9 @@ class Episode:
             BadInputError: the arguments of a call are no JSON object.
         """
         for call in calls:
-            _require_json(call)
+            require_json(call)
         shown = "\n".join(part for part in (said, FORMATS["hermes"].write(calls)) if part)
-        return self._take(said, shown, lambda: _check_number(calls))
+        return self._take(said, shown, lambda: check_number(calls))
 
     def _take(self, said: str, shown: str, read: Callable[[], list[ToolCall]]) -> Turn:
         """One turn.
@@ -214,6 +180,55 @@ class Episode:
                 if outcome:
                     self._end(outcome)
             return Turn(observation, self.outcome)
+
+    def fork(self, count: int = 1) -> list["Episode"]:
+        """Other episodes that go on from here, each in a sandbox of its own; this one goes on as before.
+
+        What they share up to here: files, the shell's directory and exported variables, turns taken and seconds used,
+        what was said, what can be undone, what the monitor saw; a trajectory of each says where it comes from. Not in
+        them: processes, jobs, shell functions and options, variables that are not exported, /dev/shm, and what of the
+        package index was used up.
+
+        Args:
+            count: how many.
+
+        Raises:
+            BadInputError: ``count`` is no whole number above 0.
+            EpisodeError: as for ``turn``, or it was ended meanwhile.
+            InfraError, OSError: the machine failed; there are no others, and this one goes on.
+        """
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise BadInputError(f"count is {count!r}; expected a whole number above 0")
+        with self._one_at_a_time(), ExitStack() as made:
+            sandbox = self._require_running()
+            try:
+                snapshot = made.enter_context(closing(sandbox.snapshot()))
+                twins = [made.enter_context(self._twin(snapshot)) for _ in range(count)]
+                if self.recorder:
+                    for twin in twins:
+                        twin.recorder = self.recorder.twin()
+            except (InfraError, OSError) as error:
+                if not self._interrupted:
+                    raise
+                raise EpisodeError("the episode was ended while it forked") from error
+            if self._interrupted:
+                raise EpisodeError("the episode was ended while it forked")
+            made.pop_all()
+            snapshot.close()
+            return twins
+
+    def _twin(self, snapshot: Snapshot) -> "Episode":
+        twin = copy.copy(self)
+        twin.recorder = None
+        twin.transcript = [*self.transcript]
+        twin.toolbox = copy.deepcopy(self.toolbox)
+        twin._watch = self._watch.twin() if self._watch else None
+        twin._turning = threading.RLock()
+        twin._sandbox = None
+        twin._packages = self._bench.packages(self.task) if self._packages else None
+        with twin._ends_on_error():
+            twin._sandbox = self._bench.fork(snapshot, packages=twin._packages)
+        return twin
 
     def interrupt(self, limit: Limit = "abandoned") -> None:
         """End the episode as ``LimitStopped(limit)``, from any thread; returns once nothing of it runs.
@@ -382,18 +397,3 @@ def _join(calls: list[ToolCall], observations: list[Observation]) -> str:
         f"[{number} {call.name[:80]}]\n{observation.text}"
         for number, (call, observation) in enumerate(zip(calls, observations, strict=True), 1)
     )
-
-
-def _check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    if not 1 <= len(calls) <= MAX_CALLS:
-        raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
-    return list(calls)
-
-
-def _require_json(call: ToolCall) -> None:
-    if not isinstance(call, ToolCall) or not isinstance(call.name, str) or not isinstance(call.arguments, dict):
-        raise BadInputError(f"a call is a ToolCall with a name and a dict of arguments; got {call!r:.80}")
-    try:
-        json.dumps(call.arguments, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInputError(f"the arguments of {call.name[:80]} are no JSON object: {error}") from error

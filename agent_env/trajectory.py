@@ -77,6 +77,7 @@ class Step(Record):
     observation: ObservationEntry | None = None
     metrics: Metrics | None = None
     is_copied_context: bool | None = None
+    """Whether it was played in the episode that this one was forked from: it counts, and trains, there."""
     llm_call_count: int | None = None
     extra: dict[str, Any] | None = None
 
@@ -92,7 +93,7 @@ class Agent(Record):
 
 
 class FinalMetrics(Record):
-    """Sums over the steps; None where no step told."""
+    """Sums over the steps, less the copied ones but for ``total_steps``; None where no step told."""
 
     total_prompt_tokens: int | None = None
     total_completion_tokens: int | None = None
@@ -104,8 +105,9 @@ class FinalMetrics(Record):
 
 class Trajectory(Record):
     """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``submission`` (the diff that was graded) once there
-    is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's ``events`` where there are
-    any; a step with events, or with requests to a package index (``packages``), has them in its own ``extra``."""
+    is one, ``forked_from`` (a trajectory's id) in one that began as a fork, and at the end ``outcome``, ``reward``,
+    ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
+    package index (``packages``), has them in its own ``extra``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -139,6 +141,17 @@ class TrajectoryRecorder:
     def trajectory(self) -> Trajectory:
         """What has been recorded so far."""
         return self._shown
+
+    def twin(self) -> "TrajectoryRecorder":
+        """Another file, written at once, that goes on from what has been recorded: its steps up to here are marked as
+        copied, and ``extra.forked_from`` names this trajectory."""
+        extra = self._shown.extra or {}
+        twin = TrajectoryRecorder(self.path.parent, self._shown.agent, task_id=extra["task_id"])
+        copied = [step.model_copy(update={"is_copied_context": True}) for step in self._shown.steps]
+        twin._put({"steps": copied})
+        twin._put_extra({**extra, "forked_from": self._shown.trajectory_id})
+        twin._write()
+        return twin
 
     def start(self, prompt: str, rules: dict[str, Any] | None = None) -> None:
         """Record the prompt, and the rules of the episode, which a replay needs."""
@@ -189,7 +202,7 @@ class TrajectoryRecorder:
     def measure(self, metrics: Metrics) -> None:
         """Attach what sampling the latest turn cost and gave."""
         *earlier, last = self._shown.steps
-        if last.source != "agent":
+        if last.source != "agent" or last.is_copied_context:
             raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
         self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
         ended = self._shown.final_metrics is not None
@@ -269,7 +282,7 @@ def read_own(path: Path) -> Trajectory:
 
 
 def _sum_metrics(steps: list[Step]) -> FinalMetrics:
-    measured = [step.metrics for step in steps if step.metrics]
+    measured = [step.metrics for step in steps if step.metrics and not step.is_copied_context]
 
     def total(name: str) -> Any:
         known = [value for metrics in measured if (value := getattr(metrics, name)) is not None]

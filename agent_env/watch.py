@@ -1,5 +1,6 @@
 """The monitor at work in one episode: it sees each call with what it showed, keeps the events, and adds the notes."""
 
+import copy
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
@@ -36,6 +37,13 @@ class Watch:
         self.events: list[Event] = []
         self._context, self._notes, self._wires = context, notes, wires
         self._memory = Memory()
+
+    def twin(self) -> "Watch":
+        """Another that has seen the same, and goes on by itself."""
+        twin = copy.copy(self)
+        twin.events = [*self.events]
+        twin._memory = copy.deepcopy(self._memory)
+        return twin
 
     def see(self, call: ToolCall, observation: Observation, *, turn: int) -> Observation:
         """Record the events of one call; the observation comes back with its note, where there is one to add."""

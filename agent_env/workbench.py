@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent_env.grading import Grade, grade
 from agent_env.grading.states import start_edits
 from agent_env.layers import task_layer
-from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
+from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec, Snapshot
 from agent_env.store import Build, EnvironmentStore
 from agent_env.watch import watch_context
 from agent_env.wired_layer import tripwire_key, wired_layer
@@ -104,15 +104,15 @@ class Workbench:
             BadInputError: the pool lacks the environment, or it cannot be built.
         """
         spec = self._spec(task, limits)
-        if packages is None:
-            return self.store.backend.create(spec)
-        sandbox = self.store.backend.create(packages.extend(spec))
-        try:
-            packages.hand_over(sandbox)
-        except BaseException:
-            sandbox.close()
-            raise
-        return sandbox
+        return self._create(packages.extend(spec) if packages else spec, packages)
+
+    def fork(self, start: Snapshot, *, packages: "PackageAccess | None" = None) -> Sandbox:
+        """A sandbox that starts from another's frozen files; see ``open``.
+
+        Args:
+            packages: given if and only if that other had them.
+        """
+        return self._create(start.spec, packages)
 
     def wires(self, task: Task) -> Tripwires | None:
         """The task's tripwires, or None where they are off."""
@@ -136,6 +136,16 @@ class Workbench:
         crossed = crossing(changes, existing=list_files(self.build(task).tree)).files
         read = self.start_reader(task)
         return make_patch({path: read(path) for path in crossed}, crossed)
+
+    def _create(self, spec: SandboxSpec, packages: "PackageAccess | None") -> Sandbox:
+        sandbox = self.store.backend.create(spec)
+        if packages:
+            try:
+                packages.hand_over(sandbox)
+            except BaseException:
+                sandbox.close()
+                raise
+        return sandbox
 
     def _spec(self, task: Task, limits: Limits | None) -> SandboxSpec:
         build = self.build(task)

@@ -1,5 +1,7 @@
 """A tool call as such, whatever the text looked like in which a policy wrote it."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,3 +24,28 @@ class ToolCall:
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The calls of one turn, if they are not too many and not none.
+
+    Raises:
+        CallFormatError: they are.
+    """
+    if not 1 <= len(calls) <= MAX_CALLS:
+        raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
+    return list(calls)
+
+
+def require_json(call: ToolCall) -> None:
+    """Refuse what no client could have sent.
+
+    Raises:
+        BadInputError: it is no call, or its arguments are no JSON object.
+    """
+    if not isinstance(call, ToolCall) or not isinstance(call.name, str) or not isinstance(call.arguments, dict):
+        raise BadInputError(f"a call is a ToolCall with a name and a dict of arguments; got {call!r:.80}")
+    try:
+        json.dumps(call.arguments, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(f"the arguments of {call.name[:80]} are no JSON object: {error}") from error
