@@ -113,9 +113,8 @@ class Episode:
             with self._ends_on_error():
                 self._packages = self._bench.packages(self.task) if self.rules.packages else None
                 self._sandbox = self._bench.open(self.task, packages=self._packages)
-                self._watch = Watch(
-                    self._bench.watch_context(self.task), notes=self.rules.feedback, wires=self._bench.wires(self.task)
-                )
+                wires = self._bench.wires(self.task)
+                self._watch = Watch(self._bench.watch_context(self.task), notes=self.rules.feedback, wires=wires)
                 if self._interrupted:
                     self._end(LimitStopped(self._interrupted))
                     raise EpisodeError("the episode was ended while it started")
@@ -128,7 +127,7 @@ class Episode:
                 )
                 self.transcript.append(("user", prompt))
                 if self.recorder:
-                    self.recorder.start(prompt, rules=asdict(self.rules))
+                    self.recorder.start(prompt, asdict(self.rules), asdict(wires) if wires else None)
             return prompt
 
     def turn(self, action: str) -> Turn:

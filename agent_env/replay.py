@@ -1,5 +1,5 @@
-"""Runs the calls of a recorded episode again, in a fresh sandbox under the recorded rules, and finds the first
-difference.
+"""Runs the calls of a recorded episode again, in a fresh sandbox under the recorded rules and with the recorded
+tripwires, and finds the first difference.
 
 Compared are, of each turn, the calls that ran and what each showed; at the end the submitted diff, the outcome and the
 reward. Texts are compared as they are, except for what ``agent_env.stable_text`` names, and the report counts each
@@ -21,6 +21,7 @@ from agent_env.stable_text import stable
 from agent_env.tools.calls import ToolCall
 from agent_env.trajectory import Agent, Step, Trajectory, TrajectoryRecorder
 from agent_env.workbench import Workbench
+from blockers.tripwires import Tripwires
 from tasks.errors import BadInputError
 
 MAX_DIFF_LINES = 60
@@ -70,14 +71,14 @@ def replay(trajectory: Trajectory, bench: Workbench, *, exact: bool = False) -> 
         exact: whether texts must be equal to the last character.
 
     Raises:
-        BadInputError: it names no task of the pool, or holds rules that are none.
+        BadInputError: it names no task of the pool, or holds rules or tripwires that are none.
         InfraError: the sandbox did not start.
     """
     extra = trajectory.extra or {}
     task = bench.pool.task(str(extra.get("task_id")))
     with tempfile.TemporaryDirectory(prefix="repodojo-replay-") as folder:
         recorder = TrajectoryRecorder(Path(folder), Agent(name="replay", version="1"), task_id=task.id)
-        with Episode(task, bench, _rules(extra), recorder) as episode:
+        with Episode(task, bench.wired_as(_tripwires(extra)), _rules(extra), recorder) as episode:
             prompt = episode.start()
             notes = _notes(trajectory, prompt)
             comparison = _Comparison(exact=exact)
@@ -169,6 +170,17 @@ def _rules(extra: dict[str, Any]) -> Rules:
         wrong = unknown if isinstance(given, dict) else type(given).__name__
         raise BadInputError(f"the trajectory was recorded under rules that this version does not know: {wrong}")
     return Rules(**given)
+
+
+def _tripwires(extra: dict[str, Any]) -> Tripwires | None:
+    """The recorded tokens; None where the episode had none."""
+    given = extra.get("tripwires")
+    if given is None:
+        return None
+    try:
+        return Tripwires(**given)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"the trajectory's extra.tripwires are none: {error}") from None
 
 
 def _notes(trajectory: Trajectory, prompt: str) -> tuple[str, ...]:

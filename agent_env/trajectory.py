@@ -104,10 +104,11 @@ class FinalMetrics(Record):
 
 
 class Trajectory(Record):
-    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``submission`` (the diff that was graded) once there
-    is one, ``forked_from`` (a trajectory's id) in one that began as a fork, and at the end ``outcome``, ``reward``,
-    ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
-    package index (``packages``), has them in its own ``extra``."""
+    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``tripwires`` (their tokens) where there are
+    any, ``forked_from`` (a trajectory's id) in one that began as a fork, ``submission`` (the diff that was graded)
+    once there is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's ``events``
+    where there are any; a step with events, or with requests to a package index (``packages``), has them in its own
+    ``extra``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -153,10 +154,10 @@ class TrajectoryRecorder:
         twin._write()
         return twin
 
-    def start(self, prompt: str, rules: dict[str, Any] | None = None) -> None:
-        """Record the prompt, and the rules of the episode, which a replay needs."""
-        if rules is not None:
-            self._put_extra({"rules": rules})
+    def start(self, prompt: str, rules: dict[str, Any] | None = None, tripwires: dict[str, str] | None = None) -> None:
+        """Record the prompt, and what a replay needs: the rules of the episode, and the tokens of its tripwires."""
+        needed = {"rules": rules, "tripwires": tripwires}
+        self._put_extra({name: value for name, value in needed.items() if value is not None})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
     def add_turn(

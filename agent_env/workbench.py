@@ -3,6 +3,7 @@
 Cheap to make, safe to share between threads. An environment that this machine lacks is built on first use.
 """
 
+import copy
 import threading
 import warnings
 from pathlib import Path
@@ -43,7 +44,8 @@ class Workbench:
         self.pool = pool
         self.store = store
         self._contexts: dict[str, Context] = {}
-        self._key = tripwire_key(store.root) if tripwires else None
+        self._key: bytes | Tripwires | None = tripwire_key(store.root) if tripwires else None
+        """What tokens are derived from, or the tokens themselves."""
         self._service: PackageService | None = None
         self._policies: dict[str, Policy] = {}
         self._lock = threading.Lock()
@@ -116,7 +118,15 @@ class Workbench:
 
     def wires(self, task: Task) -> Tripwires | None:
         """The task's tripwires, or None where they are off."""
-        return make_tripwires(self._key, task.shown_id) if self._key is not None else None
+        if self._key is None or isinstance(self._key, Tripwires):
+            return self._key
+        return make_tripwires(self._key, task.shown_id)
+
+    def wired_as(self, wires: Tripwires | None) -> "Workbench":
+        """The same, but every task has these tripwires, or none: for a replay of one."""
+        twin = copy.copy(self)
+        twin._key = wires
+        return twin
 
     def grade(self, task: Task, changes: Edits) -> Grade:
         """Grade changed files in fresh sandboxes."""

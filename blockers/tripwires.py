@@ -8,6 +8,7 @@ nothing. A token is derived from a key that never leaves the host; an agent can 
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ SOLUTIONS_DIR = "/opt/solutions"
 MIRROR_DIR = "/opt/mirror"
 
 _TOKEN_LENGTH = 16
+_TOKEN = re.compile(f"[0-9a-f]{{{_TOKEN_LENGTH}}}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Tripwires:
     commit: str
     patch: str
     host: str
+
+    def __post_init__(self) -> None:
+        for name, token in vars(self).items():
+            if not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+                raise ValueError(f"{name} is {token!r}; expected {_TOKEN_LENGTH} hexadecimal digits")
 
     def tokens(self) -> dict[str, str]:
         """Token by the name of its decoy."""

@@ -2,9 +2,11 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from agent_env.tools.formats import DEFAULT_FORMAT
 from rl_trainer.errors import ConfigError
 from tasks.record import Record
 from tasks.task import Split
@@ -120,6 +122,10 @@ class EvaluationSettings(Record):
     """Turns of an episode."""
     command_timeout: float = 30.0
     """Seconds that one command may run."""
+    call_format: str = DEFAULT_FORMAT
+    """How tool calls are written: one of ``agent_env.tools.FORMATS``."""
+    packages: Literal["frozen"] | None = None
+    """See ``agent_env.rules.Rules``."""
     seed: int = 0
     """Of sampling; read by models alone, as is all below."""
     temperature: float = 0.8

@@ -81,6 +81,8 @@ def evaluate(
             tasks=[task.id for task in [*tasks, *twins]],
             max_steps=settings.max_turns,
             command_timeout=settings.command_timeout,
+            call_format=settings.call_format,
+            packages=settings.packages,
             store=store,
             trajectories=trajectories,
             agent=policy,
@@ -88,7 +90,8 @@ def evaluate(
 
     begun = time.monotonic()
     if policy in ("oracle", "noop"):
-        outcomes = _play(make_env, Workbench(pool, store), [*chosen, *twins], policy, on_progress)
+        scripts = _scripts(Workbench(pool, store), [*chosen, *twins], policy, settings.call_format)
+        outcomes = _play(make_env, scripts, on_progress)
     else:
         from rl_trainer.evaluate_model import sample_outcomes  # loads torch
 
@@ -96,19 +99,20 @@ def evaluate(
     return _report(outcomes[: len(chosen)], outcomes[len(chosen) :], chosen, begun=begun, trajectories=trajectories)
 
 
-def _play(
-    make_env: EnvFactory, bench: Workbench, chosen: Sequence[Task], policy: str, on_progress: OnProgress
-) -> list[Outcome]:
+def _scripts(bench: Workbench, chosen: Sequence[Task], policy: str, call_format: str) -> list[Script]:
+    if policy == "oracle":
+        return [oracle_script(bench, task, call_format) for task in chosen]
+    return [Script(task.id, noop_actions(task, call_format)) for task in chosen]
+
+
+def _play(make_env: EnvFactory, scripts: Sequence[Script], on_progress: OnProgress) -> list[Outcome]:
     done: list[Outcome] = []
 
     def tell(episode: ScriptedEpisode) -> None:
         done.append(episode.outcome)
         note = f"{episode.outcome.name} {episode.outcome.reward:.0f} {episode.task_id}"
-        on_progress(Progress("evaluate", len(done), len(chosen), note))
+        on_progress(Progress("evaluate", len(done), len(scripts), note))
 
-    scripts = [
-        oracle_script(bench, task) if policy == "oracle" else Script(task.id, noop_actions(task)) for task in chosen
-    ]
     return [episode.outcome for episode in play_scripts(make_env, scripts, on_episode=tell)]
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome
 from agent_env.scripted import oracle_actions
+from agent_env.tools.formats import DEFAULT_FORMAT
 from agent_env.workbench import Workbench
 from rl_trainer.text_env import EnvFactory, TextEnv, read_outcome
 from tasks.errors import InfraError
@@ -25,9 +26,9 @@ class Script(NamedTuple):
     actions: Sequence[str]
 
 
-def oracle_script(bench: Workbench, task: Task) -> Script:
+def oracle_script(bench: Workbench, task: Task, call_format: str = DEFAULT_FORMAT) -> Script:
     """What an agent that knows the gold patch does."""
-    return Script(task.id, oracle_actions(task, bench.build(task).tree))
+    return Script(task.id, oracle_actions(task, bench.build(task).tree, call_format))
 
 
 def shortest(scripts: Sequence[Script], *, statements: dict[str, str], count: int) -> list[Script]:

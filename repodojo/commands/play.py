@@ -1,6 +1,7 @@
 """``repodojo play``: solve a task by hand in the terminal."""
 
 import sys
+from contextlib import ExitStack, closing
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from agent_env.sandbox.select import select_backend
 from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench
 from repodojo.console import Console
-from repodojo.options import AsJson, PoolPath, SandboxName
+from repodojo.options import AsJson, Packages, PoolPath, SandboxName
 from tasks.pool import Pool
 
 HELP = "Type shell commands. :diff shows your change, :task the statement, :submit grades it, :quit gives up."
@@ -24,6 +25,7 @@ def play(
     task_id: Annotated[
         str | None, typer.Argument(metavar="[TASK]", help="A task's id; the first one if absent.")
     ] = None,
+    packages: Packages = None,
     sandbox: SandboxName = "auto",
     as_json: AsJson = False,
 ) -> int:
@@ -36,13 +38,12 @@ def play(
     task = pool.task(task_id) if task_id else tasks[0]
     bench = Workbench(pool, EnvironmentStore(select_backend(sandbox)))
     console.say(f"[bold]{task.id}[/]\n\n{escape(task.statement.text)}\n\n[dim]{HELP}[/]")
-    opened = bench.open(task)
-    try:
+    with ExitStack() as stack:
+        access = stack.enter_context(closing(bench.packages(task))) if packages else None
+        opened = stack.enter_context(closing(bench.open(task, packages=access)))
         submitted = _shell(opened, console, task.statement.text)
         opened.stop()
         changes = opened.changes()
-    finally:
-        opened.close()
     if not submitted:
         console.say("given up; nothing was graded")
         console.result({"task": task.id, "reward": None, "reason": "given up"})

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from agent_env.tools.formats import DEFAULT_FORMAT
 from repodojo.commands.pool import as_split
 from repodojo.console import Console, Follower
-from repodojo.options import AsJson, PoolPath, SandboxName, Seed
+from repodojo.options import AsJson, CallFormat, Packages, PoolPath, SandboxName, Seed
 from rl_trainer.config import EvaluationSettings
 from rl_trainer.evaluate import EvaluationReport, evaluate
 from tasks.pool import Pool
@@ -18,6 +19,8 @@ def rollout(
     policy: Annotated[str, typer.Option(help="oracle, noop, smollm2, a model's directory or hub id.")] = "oracle",
     episodes: Annotated[int | None, typer.Option(min=1, help="How many; one a task if absent.")] = None,
     split: Annotated[str, typer.Option(help="all, train or test.")] = "all",
+    call_format: CallFormat = DEFAULT_FORMAT,
+    packages: Packages = None,
     trajectories: Annotated[Path | None, typer.Option(help="Folder for one trajectory file (ATIF) an episode.")] = None,
     sandbox: SandboxName = "auto",
     seed: Seed = 0,
@@ -25,7 +28,9 @@ def rollout(
 ) -> int:
     """Run episodes without training and print what they earned. Exits 1 if the machine broke every one of them."""
     console = Console(as_json=as_json)
-    settings = EvaluationSettings(split=as_split(split), sandbox=sandbox, seed=seed)
+    settings = EvaluationSettings(
+        split=as_split(split), sandbox=sandbox, seed=seed, call_format=call_format, packages=packages
+    )
     with console.progress() as bars:
         report = evaluate(
             Pool(path),

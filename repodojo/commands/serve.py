@@ -13,9 +13,10 @@ from agent_env.errors import BackendUnavailableError
 from agent_env.remote.wire import KEY_VARIABLE
 from agent_env.sandbox.select import select_backend
 from agent_env.store import EnvironmentStore
+from agent_env.tools.formats import DEFAULT_FORMAT
 from repodojo.commands.pool import as_split
 from repodojo.console import Console
-from repodojo.options import AsJson, PoolPath, SandboxName
+from repodojo.options import AsJson, CallFormat, Packages, PoolPath, SandboxName
 from tasks.errors import BadInputError
 
 
@@ -34,6 +35,8 @@ def serve(
     split: Annotated[str, typer.Option(help="all, train or test.")] = "all",
     max_steps: Annotated[int, typer.Option(help="Turns of an episode.")] = 30,
     command_timeout: Annotated[float, typer.Option(help="Seconds that one command may run.")] = 30.0,
+    call_format: CallFormat = DEFAULT_FORMAT,
+    packages: Packages = None,
     trajectories: Annotated[Path | None, typer.Option(help="Folder for one trajectory file (ATIF) an episode.")] = None,
     sandbox: SandboxName = "auto",
     as_json: AsJson = False,
@@ -61,6 +64,8 @@ def serve(
         split=as_split(split),
         max_steps=max_steps,
         command_timeout=command_timeout,
+        call_format=call_format,
+        packages=packages,
         store=EnvironmentStore(backend),
         trajectories=trajectories,
         agent="remote",
