@@ -118,7 +118,7 @@ def _try_recipes(
         except BaseException:
             store.discard(installed)
             raise
-        baseline = run_suite(backend, build, {}, ids=None, order_seed=None, timeout=suite_seconds)
+        baseline = run_suite(backend, build, {}, ids=None, order_seed=None, timeout=suite_seconds, explain=True)
         fault = _fault(attempt.snapshot, baseline, suite_seconds)
         if fault is None:
             attempt.built(build.environment, f"{words}{_count(baseline)}")

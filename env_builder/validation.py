@@ -173,6 +173,7 @@ class _Runs:
             ids=sorted(self.fail_to_pass | self.pass_to_pass) or None,
             order_seed=seed,
             timeout=self._bench.timeout,
+            explain=state == "start" and number == 0,  # the statement is made of what failed there
         )
         return SeededRun(seed, run)
 

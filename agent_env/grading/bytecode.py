@@ -6,6 +6,7 @@ away: for a bug that was put in, it would be the solution, and the code under te
 """
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Mount, SandboxBackend
@@ -15,6 +16,9 @@ from tasks.paths import PathKind, path_kind
 
 BYTECODE_DIR = "/opt/bytecode"
 """Where grading sandboxes see it (PYTHONPYCACHEPREFIX)."""
+
+PLAIN_ASSERTIONS = ("--assert=plain",)
+"""pytest's argument that leaves assertions as Python compiles them; their bytecode has another name then."""
 
 COLLECT_SECONDS = 300.0
 
@@ -32,6 +36,7 @@ def ensure_bytecode(backend: SandboxBackend, build: Build) -> None:
             return
         beside = build.folder / f"bytecode-{uuid.uuid4().hex}"
         beside.mkdir()
+        _collect(backend, build, beside, PLAIN_ASSERTIONS)
         _collect(backend, build, beside)
         _drop_source(beside)
         beside.rename(build.bytecode)
@@ -42,9 +47,9 @@ def plugin_arguments(environment: Environment) -> list[str]:
     return [part for plugin in environment.plugins for part in ("-p", plugin)]
 
 
-def _collect(backend: SandboxBackend, build: Build, target: Path) -> None:
+def _collect(backend: SandboxBackend, build: Build, target: Path, more: Sequence[str] = ()) -> None:
     sandbox = backend.create(build.spec(mounts=(Mount(source=target, target=BYTECODE_DIR, writable=True),)))
-    arguments = [*plugin_arguments(build.environment), *build.environment.test_paths]
+    arguments = [*more, *plugin_arguments(build.environment), *build.environment.test_paths]
     variables = f"PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX={BYTECODE_DIR} PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"
     pytest = f"{VENV_DIR}/bin/python -m pytest --collect-only -q -p no:cacheprovider -o addopts="
     try:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from agent_env.grading.bytecode import BYTECODE_DIR, ensure_bytecode, plugin_arguments
+from agent_env.grading.bytecode import BYTECODE_DIR, PLAIN_ASSERTIONS, ensure_bytecode, plugin_arguments
 from agent_env.grading.outcomes import SuiteRun, TestOutcome, TestStatus
 from agent_env.grading.supervised import RUNNER_DIR, Said, run_supervised
 from agent_env.sandbox.base import WORK_DIR, Mount, SandboxBackend
@@ -13,9 +13,12 @@ from tasks.record import digest_json
 from tasks.tree import Edits
 
 _FIXED_ARGUMENTS = (
-    *("-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors", "--tb=long", "-q", "--no-header"),
+    *("-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors", "-q", "--no-header"),
     *("--no-summary", f"--rootdir={WORK_DIR}", f"--confcutdir={WORK_DIR}"),
 )
+
+_EXPLAINING = ("--tb=long",)
+_PLAIN = (*PLAIN_ASSERTIONS, "--tb=no")
 
 
 def run_suite(
@@ -27,6 +30,7 @@ def run_suite(
     order_seed: int | None,
     timeout: float,
     also: Sequence[str] = (),
+    explain: bool = False,
 ) -> SuiteRun:
     """Run tests once.
 
@@ -36,6 +40,8 @@ def run_suite(
         order_seed: shuffles files and the tests in each; None keeps pytest's order.
         timeout: seconds for the run.
         also: further test files to collect (sentinels); their ids must be among ``ids``.
+        explain: have pytest tell what each side of a failing assertion was, and where. It rewrites the assertions of
+            every file for that, which takes longer than most tests; statuses are the same without.
 
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the tests do.
@@ -43,7 +49,12 @@ def run_suite(
     environment = build.environment
     paths = [*environment.test_paths, *also] if ids is None else _files(ids)
     request = {
-        "arguments": [*_FIXED_ARGUMENTS, *plugin_arguments(environment), *paths],
+        "arguments": [
+            *_FIXED_ARGUMENTS,
+            *(_EXPLAINING if explain else _PLAIN),
+            *plugin_arguments(environment),
+            *paths,
+        ],
         "ids": None if ids is None else list(ids),
         "order_seed": order_seed,
     }
@@ -55,7 +66,8 @@ def run_suite(
 
 def runner_digest() -> str:
     """Digest of the runner's code and fixed arguments, for certificates."""
-    return digest_json([*_FIXED_ARGUMENTS, *(path.read_text() for path in sorted(RUNNER_DIR.glob("*.py")))])
+    arguments = [*_FIXED_ARGUMENTS, *_EXPLAINING, *_PLAIN]
+    return digest_json([*arguments, *(path.read_text() for path in sorted(RUNNER_DIR.glob("*.py")))])
 
 
 def _files(ids: Iterable[str]) -> list[str]:

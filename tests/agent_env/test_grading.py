@@ -155,7 +155,10 @@ def test_an_honest_fix_beside_odd_output_earns_1(task: Task, build: Build, attem
     assert attempt({path: content + b"\nprint('x' * 100_000)\n"}).reward == 1
 
 
-def test_a_suite_run_tells_statuses_and_what_failed(build: Build, store: EnvironmentStore) -> None:
+@pytest.mark.parametrize("explain", [True, False])
+def test_a_suite_run_tells_statuses_and_on_demand_what_failed(
+    build: Build, store: EnvironmentStore, explain: bool
+) -> None:
     tests = (
         b"import pytest\n"
         b"def test_ok(): pass\n"
@@ -167,7 +170,7 @@ def test_a_suite_run_tells_statuses_and_what_failed(build: Build, store: Environ
         b"def test_error(broken): pass\n"
     )
     edits = {"tests/test_kinds.py": tests, "tests/test_unreadable.py": b"import nosuchmodule\n"}
-    run = run_suite(store.backend, build, edits, ids=None, order_seed=3, timeout=60)
+    run = run_suite(store.backend, build, edits, ids=None, order_seed=3, timeout=60, explain=explain)
     statuses = {name.partition("::")[2]: outcome.status for name, outcome in run.outcomes.items()}
     assert {name: statuses[name] for name in statuses if name != "test_shout"} == {
         "test_ok": TestStatus.PASSED,
@@ -177,7 +180,7 @@ def test_a_suite_run_tells_statuses_and_what_failed(build: Build, store: Environ
         "test_xpassed": TestStatus.XPASSED,
         "test_error": TestStatus.ERROR,
     }
-    assert "assert 1 == 2" in run.outcomes["tests/test_kinds.py::test_bad"].detail
+    assert ("assert 1 == 2" in run.outcomes["tests/test_kinds.py::test_bad"].detail) is explain
     assert "nosuchmodule" in run.collect_errors["tests/test_unreadable.py"]
 
 
