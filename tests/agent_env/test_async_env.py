@@ -20,16 +20,12 @@ from agent_env.sandbox.base import Sandbox
 from agent_env.sandbox.residence import residence_base
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
 from agent_env.workbench import Workbench
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
 from tasks.task import Task
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
+from tests.agent_env.turns import bash
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

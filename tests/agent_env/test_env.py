@@ -21,19 +21,15 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
 from agent_env.trajectory import read_trajectory
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
+from tests.agent_env.turns import bash
 
 assert agent_env  # its import makes the environment known
 
 
 RUNNING = {"outcome": None, "masked": False, "detail": "", "passed_share": 0.0, "events": ()}
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
 
 
 @pytest.fixture

@@ -29,12 +29,9 @@ from agent_env.workbench import Workbench
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError
 from tasks.pool import Pool
+from tests.agent_env.turns import bash
 
 PREFIX = "cd tiny; export SHOWN=yes; echo shared > /tmp/note; echo a > new.txt; rm words.py"
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
 
 
 def edit(**arguments: object) -> str:

@@ -14,15 +14,7 @@ from agent_env.trajectory import Agent, Step, Trajectory, TrajectoryRecorder, re
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.pool import Pool
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
-
-
-@pytest.fixture
-def bench(bare_pool: Pool, store: EnvironmentStore) -> Workbench:
-    return Workbench(bare_pool, store)
+from tests.agent_env.turns import bash
 
 
 def record(bench: Workbench, folder: Path, actions: list[str], rules: Rules | None = None) -> Trajectory:

@@ -19,18 +19,14 @@ from agent_env.sandbox.base import Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
 from agent_env.vector import SWEVectorEnv
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
+from tests.agent_env.turns import bash
 
 assert agent_env  # its import makes the environment known
 HI = "[the episode ends here: limit of steps]"
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
 
 
 def mask(*flags: int) -> np.ndarray[Any, Any]:

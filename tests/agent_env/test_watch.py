@@ -13,15 +13,7 @@ from agent_env.trajectory import read_trajectory
 from agent_env.watch import watch_context
 from agent_env.workbench import Workbench
 from tasks.pool import Pool
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
-
-
-@pytest.fixture
-def bench(bare_pool: Pool, store: EnvironmentStore) -> Workbench:
-    return Workbench(bare_pool, store)
+from tests.agent_env.turns import bash
 
 
 def observe(bench: Workbench, *actions: str, feedback: bool = True) -> tuple[list[str], Episode]:

@@ -12,14 +12,10 @@ from agent_env.env import SWEEnv
 from agent_env.scripted import noop_actions
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
 from agent_env.wrappers import HistoryWindow, RewardShaping, Transition, WallClockLimit
 from tasks.errors import BadInputError
 from tasks.pool import Pool
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
+from tests.agent_env.turns import bash
 
 
 def costly(step: Transition) -> float:

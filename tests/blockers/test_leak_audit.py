@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import widgets
-from widgets import Project, write
 
 from blockers.findings import Finding
 from blockers.leak_audit import LeakIndex, audit_leaks
 from tasks.errors import BadInputError, PatchError
+from tests.blockers import widgets
+from tests.blockers.widgets import Project, write
 
 STATEMENT = (
     "`spread('abc', 2)` gives ['b'], expected ['a', 'c']; `merge_ranges` should cope with a range inside another."

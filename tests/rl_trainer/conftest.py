@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from toy_words import toy_model
 
 from rl_trainer.chat import ChatFormat
 from rl_trainer.model import LanguageModel
+from tests.rl_trainer.toy_words import toy_model
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
-from toy_words import WordEnv
 
 from agent_env.outcome import InfraFailed, LimitStopped, PolicyFault, Scored
 from rl_trainer.chat import ChatFormat
@@ -19,6 +18,7 @@ from rl_trainer.scripted import Script, play_scripts, shortest
 from rl_trainer.text_env import read_outcome
 from rl_trainer.tokens import SCRIPTED_VERSION, Origin
 from tasks.errors import InfraError
+from tests.rl_trainer.toy_words import WordEnv
 
 LIMITS = Limits(context=64, turn_tokens=8, observation_tokens=32)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_words import WORDS, WordEnv, toy_texts
 
 from rl_trainer.calibration import Calibration, TaskRate
 from rl_trainer.checkpoint import RunState, load_latest, save_checkpoint
@@ -19,6 +18,7 @@ from rl_trainer.progress import Progress
 from rl_trainer.scripted import Script
 from rl_trainer.task_set import TaskSet
 from rl_trainer.train import Training
+from tests.rl_trainer.toy_words import WORDS, WordEnv, toy_texts
 
 TASKS = [f"say-{word}" for word in WORDS]
 SCRIPTS = [Script(f"say-{word}", ["apple" if word != "apple" else "fig", word]) for word in WORDS]

@@ -1,0 +1,113 @@
+"""How remote episodes and their server end: no client, silence, age, a stop, a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from agent_env.env import SWEEnv
+from agent_env.remote.client import RemoteSWEEnv
+from agent_env.remote.errors import RemoteError
+from agent_env.remote.server import EnvServer
+from agent_env.sandbox.residence import residence_base
+from tasks.pool import Pool
+from tests.agent_env.remote.serving import KEY, ask, is_running, raw, sandboxes, serving, until
+from tests.agent_env.turns import bash
+
+
+class TestEnds:
+    def test_a_client_that_vanishes(self, server: EnvServer) -> None:
+        until(lambda: sandboxes() == 0)
+        with raw(server) as socket:
+            ask(socket, {"type": "reset", "data": {}})
+            assert sandboxes() == 1
+            socket.socket.close()
+        until(lambda: sandboxes() == 0)
+
+    def test_a_client_that_vanishes_in_a_turn(self, server: EnvServer, caplog: pytest.LogCaptureFixture) -> None:
+        with raw(server) as socket:
+            ask(socket, {"type": "reset", "data": {}})
+            socket.send(json.dumps({"type": "step", "data": {"text": bash("sleep 0.3")}}))
+            socket.socket.close()
+        until(lambda: sandboxes() == 0)
+        assert not caplog.records
+
+    def test_silence(self, env: SWEEnv) -> None:
+        with serving(env, idle_seconds=0.2) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            with raw(server) as socket:
+                ask(socket, {"type": "reset", "data": {}})
+                with pytest.raises(ConnectionClosed, match=r"4008.*silent for 0.2 s"):
+                    socket.recv(30)
+            remote.reset(seed=0)
+            until(lambda: sandboxes() == 0)
+            observation, reward, terminated, truncated, info = remote.step(bash("true"))
+            assert (observation, reward) == ("[the connection to the server failed]", 0.0)
+            assert (terminated, truncated, info["outcome"], info["masked"]) == (False, True, "InfraFailed", True)
+            assert remote.reset(seed=0)[1]["step"] == 0
+
+    def test_a_long_command_is_no_silence(self, env: SWEEnv) -> None:
+        with serving(env, idle_seconds=0.2) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+            assert remote.step(bash("sleep 0.5; echo awake"))[0] == "awake"
+
+    def test_an_old_episode(self, env: SWEEnv) -> None:
+        with serving(env, episode_seconds=1e-6) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+            observation, reward, terminated, truncated, info = remote.step(bash("true"))
+            assert observation.startswith("[the episode ends here: it began over 1e-06 s ago")
+            assert (reward, terminated, truncated) == (0.0, False, True)
+            assert (info["outcome"], info["detail"], info["masked"]) == ("LimitStopped", "abandoned", False)
+            assert sandboxes() == 0
+            with raw(server) as socket:
+                ask(socket, {"type": "reset", "data": {}})
+                assert ask(socket, {"type": "state"})["data"]["outcome"] == "LimitStopped"
+
+    def test_a_server_that_stops_closes_every_sandbox(self, env: SWEEnv) -> None:
+        with RemoteSWEEnv("http://127.0.0.1:9", api_key=KEY) as nowhere, pytest.raises(RemoteError, match="no server"):
+            nowhere.reset()
+        with serving(env) as server:
+            remote = RemoteSWEEnv(server.url, api_key=KEY)
+            remote.reset(seed=0)
+            busy = threading.Thread(target=remote.step, args=(bash("exec sleep 60.25"),))
+            busy.start()
+            until(lambda: is_running("sleep 60.25"))
+        busy.join(30)
+        assert not busy.is_alive()
+        assert not is_running("sleep 60.25")
+        assert sandboxes() == 0
+        remote.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_clean(bare_pool: Pool, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "key").write_text(KEY + "\n")
+    command = [sys.executable, "-m", "repodojo", "serve", str(bare_pool.path), "--port", "0", "--sandbox", "bubblewrap"]
+    with subprocess.Popen(
+        [*command, "--api-key-file", str(tmp_path / "key"), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REPODOJO_HOME": str(tmp_path / "home")},
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        said = next(line for line in process.stderr if "tasks at" in line)
+        with RemoteSWEEnv(said.split()[3].rstrip(","), api_key=KEY) as remote:
+            remote.reset(seed=0)
+            busy = threading.Thread(target=remote.step, args=(bash("exec sleep 60.75"),))
+            busy.start()
+            until(lambda: is_running("sleep 60.75"))
+            process.send_signal(number)
+            result = json.loads(process.stdout.read())
+            assert process.wait(60) == 0, process.stderr.read()
+            busy.join(30)
+        assert result["tasks"] == 2
+        assert not is_running("sleep 60.75")
+        assert not list(residence_base().glob(f"{process.pid}-*"))
