@@ -6,11 +6,12 @@ fails the original, and then its mirror says nothing.
 """
 
 import ast
-import copy
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
+from blockers.sentinel_hosts import FILES_KEPT
 from tasks.syntax import parse_python
 
 
@@ -32,13 +33,29 @@ def mirror_tests(module: str, tests: Collection[str], names: Collection[str], rn
         names: names for the mirrors; as many are made, or fewer where the module does not give as many.
         rng: chooses tests, assertions and wrong values.
     """
-    functions = [node for node in parse_python(module).body if isinstance(node, ast.FunctionDef) and node.name in tests]
-    fit = [(function, places) for function in functions if (places := list(_places(function)))]
+    fit = [one for one in _originals(module) if one.name in tests]
     rng.shuffle(fit)
     return [
-        Mirror(function.name, _mirrored(function, rng.choice(places), name, rng))
-        for (function, places), name in zip(fit, names, strict=False)
+        Mirror(original.name, _mirrored(original.source, rng.choice(original.places), name, rng))
+        for original, name in zip(fit, names, strict=False)
     ]
+
+
+class _Original(NamedTuple):
+    """A test function that can be mirrored."""
+
+    name: str
+    source: str
+    places: tuple[int, ...]
+    """Numbers of the statements whose expected value can be made wrong."""
+
+
+@lru_cache(FILES_KEPT)
+def _originals(module: str) -> tuple[_Original, ...]:
+    """The functions of a module that can be mirrored; what is drawn at random is drawn later."""
+    functions = [node for node in parse_python(module).body if isinstance(node, ast.FunctionDef)]
+    found = ((function, tuple(_places(function))) for function in functions)
+    return tuple(_Original(one.name, ast.unparse(one), places) for one, places in found if places)
 
 
 def _places(function: ast.FunctionDef) -> Iterator[int]:
@@ -63,8 +80,9 @@ def _value(literal: ast.expr) -> int | str | list[object] | tuple[object, ...] |
     return value if isinstance(value, int | str | list | tuple | dict) and not isinstance(value, bool) else None
 
 
-def _mirrored(function: ast.FunctionDef, place: int, name: str, rng: Random) -> str:
-    mirrored = copy.deepcopy(function)
+def _mirrored(source: str, place: int, name: str, rng: Random) -> str:
+    mirrored = parse_python(source).body[0]
+    assert isinstance(mirrored, ast.FunctionDef)
     mirrored.name = name
     statement = mirrored.body[place]
     assert isinstance(statement, ast.Assert)

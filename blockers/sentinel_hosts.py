@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from random import Random
 
 from tasks.syntax import parse_python
@@ -16,6 +17,10 @@ _COUNTS_LINES = ("lineno", "inspect", "traceback", "getsource", "linecache", "st
 """Words of modules whose tests may depend on where their own lines stand."""
 
 
+FILES_KEPT = 64
+"""Of so many hidden files what was found in them is remembered: one task is graded many times."""
+
+
 def find_hosts(like: Sequence[str], hidden_files: Edits) -> list[tuple[str, str]]:
     """Hidden files in which a plain function means what it means anywhere."""
     wanted = {test.partition("::")[0] for test in like}
@@ -26,6 +31,7 @@ def find_hosts(like: Sequence[str], hidden_files: Edits) -> list[tuple[str, str]
     return found
 
 
+@lru_cache(FILES_KEPT)
 def _is_plain(content: bytes) -> bool:
     """Whether a module parses, ends its lines by LF, and binds at its top nothing that changes a plain test in it."""
     try:
@@ -50,9 +56,15 @@ def _bound(node: ast.stmt) -> set[str]:
 def insert_tests(host: str, sources: Sequence[str], rng: Random) -> str:
     """Put tests between a module's own: at its end where the module seems to care about the numbers of its lines."""
     lines = host.removesuffix("\n").split("\n")
-    ends = [node.end_lineno or len(lines) for node in parse_python(host).body if isinstance(node, _BLOCK)]
+    ends = _ends(host)
     moves = not any(word in host for word in _COUNTS_LINES)
     places = sorted(((rng.choice(ends) if moves else len(lines)), source) for source in sources)
     for place, source in reversed(places):
         lines[place:place] = ["", "", *source.removesuffix("\n").split("\n"), ""]
     return "\n".join(lines) + "\n"
+
+
+@lru_cache(FILES_KEPT)
+def _ends(host: str) -> tuple[int, ...]:
+    """Numbers of the last lines of a module's functions and classes."""
+    return tuple(node.end_lineno or node.lineno for node in parse_python(host).body if isinstance(node, _BLOCK))
