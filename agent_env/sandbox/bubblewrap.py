@@ -23,7 +23,7 @@ from agent_env.sandbox.cgroup import Group, controls_cpu, make_group
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
 from agent_env.sandbox.local import LocalSandbox
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.place import Place
+from agent_env.sandbox.place import quota_options
 from agent_env.sandbox.processes import FirstProcess
 from agent_env.sandbox.residence import (
     files_in_memory,
@@ -48,13 +48,11 @@ class BubblewrapSandbox(LocalSandbox):
     """See ``Sandbox``."""
 
     def __init__(self, spec: SandboxSpec, program: Path, root: Sequence[str], quota: str) -> None:
-        super().__init__(spec)
+        super().__init__(spec, quota)
         self._program = program
         self._root_options = root
-        self._quota_options = quota
         self._starts = 0
         self._group: Group | None = None
-        self._place = self._new_place()
         self._begin()
 
     def _launch(self) -> ShellTree:
@@ -84,31 +82,13 @@ class BubblewrapSandbox(LocalSandbox):
                 os.close(spawned.process)
         return tree
 
-    def _start(self) -> None:
-        super()._start()
-        self._place.keep_reserve()
-
-    def _revive(self) -> None:
-        self._place.free_reserve()
-        super()._revive()
-
     def _limits_memory(self) -> bool:
         return self._group is not None
-
-    def _has_quota(self) -> bool:
-        return self._place.namespace is not None
 
     def _release(self) -> None:
         group, self._group = self._group, None
         if group:
             group.remove()
-
-    def _discard(self) -> None:
-        self._place.remove()
-
-    @property
-    def _files(self) -> Path:
-        return self._place.files
 
     def _make_files(self) -> None:
         """The folder; what lies in it, the spawner makes."""
@@ -129,9 +109,6 @@ class BubblewrapSandbox(LocalSandbox):
             if group:
                 group.remove()
             place.remove()
-
-    def _new_place(self) -> Place:
-        return Place(self._folder / str(self._starts), self._quota_options)
 
     def _kills_for_memory(self) -> int:
         return self._group.kills_for_memory() if self._group else 0
@@ -198,7 +175,7 @@ class BubblewrapBackend:
 
     def create(self, spec: SandboxSpec) -> BubblewrapSandbox:
         """See ``SandboxBackend.create``."""
-        quota = _quota(spec.limits) if _mounts() else ""
+        quota = quota_options(spec.limits) if _mounts() else ""
         return BubblewrapSandbox(spec, find_program(), _root(home() / "etc"), quota)
 
     def problems(self) -> list[Problem]:
@@ -278,11 +255,6 @@ def _root(folder: Path) -> Sequence[str]:
 def _mounts() -> bool:
     """Whether each sandbox's files get a memory filesystem of their own."""
     return files_in_memory() and may_mount()
-
-
-def _quota(limits: Limits) -> str:
-    """Options of that filesystem (Linux, filesystems/tmpfs.rst), with room for the reserve and our own folders."""
-    return f"size={limits.disk_bytes + (1 << 16)},nr_inodes={limits.inodes + 64},mode=700"
 
 
 def _kill(process: int) -> None:

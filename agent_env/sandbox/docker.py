@@ -14,12 +14,19 @@ from agent_env.sandbox.docker_client import KERNEL_SHARING, choose_runtime, dock
 from agent_env.sandbox.docker_foreign import ForeignDockerSandbox
 from agent_env.sandbox.docker_guard import ensure_guard
 from agent_env.sandbox.docker_kept import reap_copies
-from agent_env.sandbox.docker_mounts import may_mount
+from agent_env.sandbox.docker_mounts import holds_quotas, may_mount
 from agent_env.sandbox.docker_plan import make_plan
 from agent_env.sandbox.docker_pool import WarmPool
 from agent_env.sandbox.docker_remove import daemon_errors, remove_orphans
 from agent_env.sandbox.docker_sandbox import DockerSandbox
-from agent_env.sandbox.residence import new_residence, reap_residences, remove_residence, residence_base
+from agent_env.sandbox.place import quota_options
+from agent_env.sandbox.residence import (
+    files_in_memory,
+    new_residence,
+    reap_residences,
+    remove_residence,
+    residence_base,
+)
 
 
 class DockerBackend:
@@ -58,7 +65,8 @@ class DockerBackend:
         plan = make_plan(spec, self._image, self._runtime)
         if not self._shares_kernel:
             return ForeignDockerSandbox(spec, plan, None)
-        return DockerSandbox(spec, plan, self._pool())
+        quota = quota_options(spec.limits) if files_in_memory() and holds_quotas() else ""
+        return DockerSandbox(spec, plan, self._pool(), quota)
 
     def problems(self) -> list[Problem]:
         """See ``SandboxBackend.problems``."""

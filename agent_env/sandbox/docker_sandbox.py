@@ -13,7 +13,7 @@ from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.docker_container import Container, WorkTree
 from agent_env.sandbox.docker_guard import leave_to_guard
 from agent_env.sandbox.docker_layers import LaidLayers, lay_layers, own
-from agent_env.sandbox.docker_mounts import mount_into
+from agent_env.sandbox.docker_mounts import mount_into, mount_memory
 from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
 from agent_env.sandbox.docker_pool import WarmPool
 from agent_env.sandbox.local import WRITABLE, LocalSandbox
@@ -25,25 +25,33 @@ class DockerSandbox(LocalSandbox):
 
     Args:
         pool: where started containers come from and dead ones go; None where there is none.
+        quota: as for ``LocalSandbox``; only with a pool.
     """
 
     _sees_processes: ClassVar[bool] = True
     """Whether the host sees the container's processes."""
 
-    def __init__(self, spec: SandboxSpec, plan: Plan, pool: WarmPool | None) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: SandboxSpec, plan: Plan, pool: WarmPool | None, quota: str = "") -> None:
+        super().__init__(spec, quota)
         self._plan = plan
         self._pool = pool
         self._container: Container | None = None
         self._laid: LaidLayers | None = None
         self._begin()
 
+    def _make_files(self) -> None:
+        self._place.make()
+        if self._place.quota and self._place.namespace is None:
+            self._place.hold(*mount_memory(self._place.folder, self._place.quota))
+        for name in WRITABLE:
+            (self._files / name).mkdir(exist_ok=True)
+
     def _launch(self) -> ShellTree:
         if self._laid is None:
             self._laid = lay_layers(self._spec.layers, self._folder / "lower", container_user())
         if os.geteuid() == 0:
             for name in WRITABLE:
-                os.chown(self._folder / name, container_user(), container_user())
+                os.chown(self._files / name, container_user(), container_user())
             for mount in self._spec.mounts:
                 if mount.writable:
                     own(mount.source, container_user())
@@ -74,16 +82,18 @@ class DockerSandbox(LocalSandbox):
 
     def _start_container(self, layers: list[Path]) -> Container:
         if self._pool is None:
-            return Container(self._plan, WorkTree(self._folder, layers))
+            return Container(self._plan, WorkTree(self._files, layers))
         container = self._pool.take(self._plan) or Container(self._plan)
         try:
             lower = [str(path.relative_to(self._folder)) for path in reversed(layers)]
-            mount_into(container.first.pid, self._folder, lower=lower, binds=PLACES)
+            place = self._place
+            where = (self._folder, place.namespace)
+            mount_into(container.first.pid, *where, files=place.folder.name, lower=lower, binds=PLACES)
             if container.first.is_gone():
                 raise SandboxError("a container died while it was being prepared")
         except BaseException:
             container.end()
-            container.remove()
+            self._remove(container)
             raise
         return container
 

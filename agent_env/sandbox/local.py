@@ -16,6 +16,7 @@ from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCau
 from agent_env.sandbox.inroot import read_in_root, write_in_root
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.overlay import changed_files, text_diff
+from agent_env.sandbox.place import Place
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import TELL_SHELL, is_whole
 from agent_env.sandbox.shell_tree import GRACE_SECONDS, RESTARTED, ShellTree
@@ -38,9 +39,13 @@ class LocalSandbox(ABC):
     removes.
 
     A subclass calls ``_begin`` at the end of its constructor.
+
+    Args:
+        quota: options of the memory filesystem for its files, whose limits the kernel holds; they lie in a plain folder
+            where empty.
     """
 
-    def __init__(self, spec: SandboxSpec) -> None:
+    def __init__(self, spec: SandboxSpec, quota: str) -> None:
         self._folder = new_residence(residence_base())
         self._closed = False
         if spec.start:
@@ -57,6 +62,9 @@ class LocalSandbox(ABC):
         self._tree: ShellTree | None = None
         """What runs; None where it is stopped."""
         self._quota = Quota(spec.limits)
+        self._quota_options = quota
+        self._places = 0
+        self._place = self._new_place()
         _live.add(self)
 
     @abstractmethod
@@ -85,18 +93,22 @@ class LocalSandbox(ABC):
     @property
     def _files(self) -> Path:
         """Where the host finds the folders of ``WRITABLE``."""
-        return self._folder
+        return self._place.files
 
+    def _new_place(self) -> Place:
+        """A place for files that nobody has used."""
+        self._places += 1
+        return Place(self._folder / str(self._places), self._quota_options)
+
+    @abstractmethod
     def _make_files(self) -> None:
-        """Make them, where they are not there yet."""
-        for name in WRITABLE:
-            (self._files / name).mkdir(exist_ok=True)
+        """Make what of those is not there yet, unless ``_launch`` does."""
 
     def _restart(self) -> None:
         """A new process tree on new files; neither of the former one is left."""
         self.stop()
-        for name in WRITABLE:
-            remove_tree(self._files / name)
+        self._place.remove()
+        self._place = self._new_place()
         self._start_anew()
 
     def _limits_memory(self) -> bool:
@@ -105,7 +117,7 @@ class LocalSandbox(ABC):
 
     def _has_quota(self) -> bool:
         """Whether the kernel holds the limits on files; else they are looked at while a command runs."""
-        return False
+        return self._place.namespace is not None
 
     def _user(self) -> int | None:
         """As whom the host reads and writes the sandbox's files; None for itself."""
@@ -189,6 +201,7 @@ class LocalSandbox(ABC):
             self.stop()
             self._discard()
         finally:
+            self._place.remove()
             remove_residence(self._folder)
             _live.discard(self)
             if self._start_from:
@@ -220,6 +233,7 @@ class LocalSandbox(ABC):
             raise self._failure(said.text().strip()) from None
         if not is_ready:
             raise SandboxError(f"the sandbox gave no sign of life within {START_SECONDS:.0f} s")
+        self._place.keep_reserve()
 
     def _living(self, output: BoundedOutput) -> ShellTree:
         """The process tree; a new one where commands (``kill -9 -1``) have killed the old one."""
@@ -232,6 +246,7 @@ class LocalSandbox(ABC):
 
     def _revive(self) -> None:
         """A new process tree on the same files, after the old one died."""
+        self._place.free_reserve()
         self.stop()
         remove_tree(self._files / "work")
         for name in WRITABLE:

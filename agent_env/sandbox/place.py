@@ -1,13 +1,20 @@
-"""Where a bubblewrap sandbox's files lie, and how the host holds them."""
+"""Where a sandbox's files lie, and how the host holds them."""
 
 import contextlib
 import os
 from pathlib import Path
 
 from agent_env.errors import SandboxError
+from agent_env.sandbox.base import Limits
 from agent_env.sandbox.residence import remove_tree
 
 _RESERVE = "reserve"
+
+
+def quota_options(limits: Limits) -> str:
+    """Options of a memory filesystem with a quota (Linux, filesystems/tmpfs.rst), with room for the reserve and our own
+    folders."""
+    return f"size={limits.disk_bytes + (1 << 16)},nr_inodes={limits.inodes + 64},mode=700"
 
 
 class Place:

@@ -35,6 +35,26 @@ def test_files_beyond_the_limit_are_told_as_such(emptied: Sandbox, place: str) -
     text(emptied, f"rm {place}/big; echo ok > {place}/small")
 
 
+@pytest.fixture
+def held(emptied: Sandbox) -> Sandbox:
+    """The same, where the kernel holds the limits."""
+    if not emptied._has_quota():  # type: ignore[attr-defined]
+        pytest.skip("the limits on files are only looked at here")
+    return emptied
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/testbed", "~"])
+def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandbox, place: str) -> None:
+    done = held.run(f"head -c {DISK * 4} /dev/zero > {place}/big", timeout=15)
+    assert done.stopped is StopCause.DISK_FULL
+    assert int(text(held, f"stat -c %s {place}/big")) <= DISK
+
+
+def test_so_is_a_burst_of_files(held: Sandbox) -> None:
+    assert held.run(f"touch /tmp/{{1..{INODES * 2}}}", timeout=15).stopped is StopCause.DISK_FULL
+    assert int(text(held, "ls /tmp | wc -l")) < INODES + 64  # and room for our own
+
+
 def test_the_limit_is_on_all_places_together(emptied: Sandbox) -> None:
     part = DISK * 2 // 5
     command = " && ".join(f"head -c {part} /dev/zero > {place}/part" for place in ("/tmp", "/testbed", "~"))
