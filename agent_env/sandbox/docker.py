@@ -6,6 +6,7 @@ host reads what changed without asking the container. The daemon must therefore 
 """
 
 import os
+from collections.abc import Iterator
 
 from agent_env.errors import BackendUnavailableError, SandboxError
 from agent_env.sandbox.base import Problem, SandboxSpec
@@ -65,7 +66,7 @@ class DockerBackend:
         plan = make_plan(spec, self._image, self._runtime)
         if not self._shares_kernel:
             return ForeignDockerSandbox(spec, plan, None)
-        quota = quota_options(spec.limits) if files_in_memory() and holds_quotas() else ""
+        quota = quota_options(spec.limits) if _has_quotas() else ""
         return DockerSandbox(spec, plan, self._pool(), quota)
 
     def problems(self) -> list[Problem]:
@@ -80,12 +81,17 @@ class DockerBackend:
             return [Problem(str(error), "see the message, or use --sandbox bubblewrap", fatal=True)]
         finally:
             remove_residence(layer)
-        if self._pool() is not None:
-            return []
-        what = "containers cannot be started ahead: every start and reset waits for a new one"
-        if self._shares_kernel:
-            return [Problem(what, "run as root, who may mount", fatal=False)]
-        return [Problem(what, "that is the price of a runtime with a kernel of its own", fatal=False)]
+        return [Problem(what, mend, fatal=False) for what, mend in self._weaknesses()]
+
+    def _weaknesses(self) -> Iterator[tuple[str, str]]:
+        """What does not hold here, and how to mend it."""
+        if self._pool() is None:
+            what = "containers cannot be started ahead, and limits on files are only looked at, twice a second"
+            price = "that is the price of a runtime with a kernel of its own"
+            yield what, "run as root, who may mount" if self._shares_kernel else price
+        elif not _has_quotas():
+            mend = "Linux 6.6, and no REPODOJO_SANDBOX_FILES=disk; until then they are looked at twice a second"
+            yield "limits on files are not held by the kernel here", mend
 
     def reap(self) -> int:
         """See ``SandboxBackend.reap``."""
@@ -112,3 +118,8 @@ class DockerBackend:
         if not (self._shares_kernel and may_mount()):
             return None
         return self._pools.setdefault(os.getpid(), WarmPool(self._warm))
+
+
+def _has_quotas() -> bool:
+    """Whether each sandbox's files get a memory filesystem of their own."""
+    return files_in_memory() and holds_quotas()
