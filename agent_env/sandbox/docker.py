@@ -97,8 +97,9 @@ class DockerBackend:
         """See ``SandboxBackend.reap``."""
         reaped: set[str] = set()
         try:
+            api = docker_client().api
             with daemon_errors("remove what was left"):
-                reaped = remove_orphans(docker_client().api)
+                reaped = remove_orphans(api)
         finally:  # what lies on the host goes without the daemon too
             count = max(reap_residences(residence_base()), len(reaped)) + reap_copies()
         return count
