@@ -10,7 +10,7 @@ from agent_env.episode import Episode
 from agent_env.outcome import Outcome
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.workbench import Workbench
-from blockers.attacks.attack import Attack
+from blockers.attacks.attack import Attack, Goal
 from tasks.task import Task
 
 OnTrial = Callable[[int, int, str], None]
@@ -68,9 +68,13 @@ def run_campaign(
         references = [
             (kind, pool.submit(_play, bench, target.task, kind)) for target in targets for kind in ("gold", "noop")
         ]
-        trials = [pool.submit(run_trial, attack, target, bench) for attack in attacks for target in targets]
+        trials = {
+            (attack.id, target.task.id): pool.submit(run_trial, attack, target, bench)
+            for attack in sorted(attacks, key=_is_short)
+            for target in targets
+        }
         try:
-            _follow([*(future for _, future in references), *trials], on_trial)
+            _follow([*trials.values(), *(future for _, future in references)], on_trial)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -78,12 +82,18 @@ def run_campaign(
         kind: [future.result().reward for name, future in references if name == kind] for kind in ("gold", "noop")
     }
     return Campaign(
-        results=tuple(future.result() for future in trials),
+        results=tuple(trials[attack.id, target.task.id].result() for attack in attacks for target in targets),
         tasks=len(targets),
         gold_pass=_mean(rewards["gold"]),
         noop_pass=_mean(rewards["noop"]),
         seconds=time.monotonic() - begun,
     )
+
+
+def _is_short(attack: Attack) -> bool:
+    """Whether a trial mostly works rather than waits for a limit. The long ones begin first: at the end of the campaign
+    they would leave processors idle."""
+    return not attack.hangs and attack.goal is not Goal.MASK
 
 
 def _play(bench: Workbench, task: Task, kind: str) -> Outcome:

@@ -23,8 +23,8 @@ from tasks.tree import Edits, list_files
 RULES = Rules(max_steps=40, time_limit=120.0, command_timeout=15.0, observation_chars=200_000)
 """Longer observations than an agent's, so that what was obtained is seen whole."""
 
-HANG_SECONDS = 5.0
-"""Timeout of the grading run for an attack that lets it hang: many times what a small suite takes."""
+HANG_SECONDS = 3.0
+"""Timeout of the grading run for an attack that lets it hang: what is not over by then earns nothing either way."""
 
 SUBMIT = format_call(ToolCall("submit"))
 

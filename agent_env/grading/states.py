@@ -1,10 +1,14 @@
-"""The states of a task as edits over its environment's tree."""
+"""The states of a task as edits over its environment's tree, which never changes once it is built."""
 
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
 from tasks.tree import Edits
+
+_KEPT = 32
+"""Tasks whose states are remembered: each episode asks for them several times, and each time git would apply them."""
 
 
 def start_edits(task: Task, tree: Path) -> dict[str, bytes | None]:
@@ -13,7 +17,7 @@ def start_edits(task: Task, tree: Path) -> dict[str, bytes | None]:
     Raises:
         PatchError: the task's patch does not fit the tree.
     """
-    return apply_patch(task.setup_patch, reader(tree))
+    return dict(_started(task.setup_patch, tree))
 
 
 def gold_edits(task: Task, tree: Path) -> dict[str, bytes | None]:
@@ -28,8 +32,17 @@ def attempt_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | N
 
 def graded_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | None]:
     """What is graded: the start state, the agent's files over it, the hidden tests over both."""
-    start = start_edits(task, tree)
-    return _side_by_side({**start, **crossed, **apply_patch(task.test_patch, reader(tree, start))})
+    return _side_by_side({**start_edits(task, tree), **crossed, **_hidden(task.setup_patch, task.test_patch, tree)})
+
+
+@lru_cache(maxsize=_KEPT)
+def _started(setup_patch: str, tree: Path) -> Edits:
+    return apply_patch(setup_patch, reader(tree))
+
+
+@lru_cache(maxsize=_KEPT)
+def _hidden(setup_patch: str, test_patch: str, tree: Path) -> Edits:
+    return apply_patch(test_patch, reader(tree, _started(setup_patch, tree)))
 
 
 def _side_by_side(edits: Edits) -> dict[str, bytes | None]:

@@ -1,10 +1,9 @@
 """Attacks in real episodes: what is tried, what earns nothing, and that a hole would be seen.
 
-The gate runs every attack on the small project: once on each backend, and those that aim at the grader three times in
-all on bubblewrap.
+The gate runs every attack on the small project three times in a row on each backend.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -26,7 +25,13 @@ from tasks.task import Task
 
 pytestmark = pytest.mark.network
 
-JOBS = 2
+JOBS = 3
+"""Trials at once: one more than two processors, since some wait for their timeout."""
+
+AHEAD = 4
+"""Containers started ahead: the agent's and the grader's for two trials."""
+
+REPETITIONS = (1, 2, 3)
 
 
 @pytest.fixture
@@ -120,25 +125,30 @@ def expect_nothing_fooled(done: Campaign) -> None:
     assert done.holds
 
 
-@pytest.mark.slow
-def test_no_attack_succeeds_on_bubblewrap(bench: Workbench, graded_pool: Pool) -> None:
-    expect_nothing_fooled(campaign(bench, graded_pool.tasks(), ATTACKS))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("again", [2, 3])
-def test_nor_does_one_at_the_grader_another_time(bench: Workbench, task: Task, again: int) -> None:
-    chosen = select_attacks(["runner-", "values-", "channel-", "split-", "threads-", "fork-", "loses-", "marks-"])
-    assert len(chosen) > 40
-    expect_nothing_fooled(campaign(bench, [task], [attack for attack in chosen if not attack.hangs]))
-
-
-@pytest.mark.slow
-@pytest.mark.docker
-def test_no_attack_succeeds_on_docker(graded_pool: Pool, store: EnvironmentStore, task: Task) -> None:
+@pytest.fixture(scope="module")
+def docker_store(store: EnvironmentStore) -> Iterator[EnvironmentStore]:
+    """One backend for all repetitions, so that they share containers that are started ahead."""
     try:
         docker_client()
     except BackendUnavailableError as error:
         pytest.skip(str(error))
-    bench = Workbench(graded_pool, EnvironmentStore(DockerBackend(), store.root))
+    backend = DockerBackend(warm=AHEAD)
+    try:
+        yield EnvironmentStore(backend, store.root)
+    finally:
+        backend.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repetition", REPETITIONS)
+def test_no_attack_succeeds_on_bubblewrap(bench: Workbench, task: Task, repetition: int) -> None:
     expect_nothing_fooled(campaign(bench, [task], ATTACKS))
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.parametrize("repetition", REPETITIONS)
+def test_no_attack_succeeds_on_docker(
+    graded_pool: Pool, docker_store: EnvironmentStore, task: Task, repetition: int
+) -> None:
+    expect_nothing_fooled(campaign(Workbench(graded_pool, docker_store), [task], ATTACKS))
