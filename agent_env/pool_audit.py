@@ -89,6 +89,7 @@ def _audit(
             setup_patch=task.setup_patch,
             statement=task.statement.text,
             hidden_files=hidden_files(task, build),
+            failing=task.fail_to_pass,
             roots=indexes,
         ),
         *audit_git_dir(layer / ".git", commit),

@@ -8,13 +8,14 @@ Rules, each chosen to find every planted copy and to stay silent on real, clean 
   themselves by right, a leak only if the file is a copy: most of its runs, or of the changed file's, are the other's.
 - *One gold line* of 20 characters or more, *one gold name*: a leak in a text that is not Python source, if no Python
   source has it by right. In the statement a name that the start and the hidden tests lack is a leak, too.
-- *Hidden test file*: a leak where most runs of lines (compiled: most names) that it has, and the version that the
-  agent may see has not, stand in one file.
+- *Hidden test file*: a leak where most runs of lines (compiled: most names) that it has, and the versions of hidden
+  files that the agent may see have not, stand in one file. Tests of the start state repeat and split one another by
+  right: one of them is a leak only if it holds most of what is new in the tests that fail.
 
 The start state's own version of the files that the setup patch changes is what is read, not the tree's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from blockers.findings import Finding
@@ -36,6 +37,7 @@ def audit_leaks(
     setup_patch: str,
     statement: str,
     hidden_files: Edits,
+    failing: Collection[str],
     roots: Mapping[str, Path | LeakIndex],
 ) -> list[Finding]:
     """Everything within an agent's reach that holds a task's answer; empty for a task that may enter a pool.
@@ -45,6 +47,7 @@ def audit_leaks(
         setup_patch: from the root ``tree`` to the start state.
         statement: what the agent is told.
         hidden_files: the hidden tests, path to content.
+        failing: ids of the fail-to-pass tests.
         roots: directories to search by name, or their indexes, which tasks with equal roots should share. The root
             ``tree`` must be there: the environment's tree, before the setup patch.
 
@@ -68,7 +71,7 @@ def audit_leaks(
         *search.windows(),
         *search.lines(),
         *search.names(hidden_files),
-        *search.hidden(hidden_files, {path: read(path) for path in hidden_files}),
+        *search.hidden(hidden_files, {path: read(path) for path in hidden_files}, failing),
         *structural_findings(marks, indexes),
         *statement_findings(statement, marks, hidden_files, foreign_names),
     ]

@@ -124,6 +124,7 @@ class _Auditor:
             setup_patch=draft.patches.setup,
             statement=statement.text,
             hidden_files=draft.patches.hidden,
+            failing=draft.fail_to_pass,
             roots=self._roots(),
         )
         return [str(finding) for finding in findings]

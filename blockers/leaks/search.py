@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from blockers.findings import Finding
-from blockers.leaks.index import WINDOW, LeakIndex, Place, tells
+from blockers.leaks.failing import failing_source
+from blockers.leaks.index import MIN_LINE, WINDOW, LeakIndex, Place, tells
 from blockers.leaks.marks import GoldMarks, Window, import_path, runs
 from blockers.leaks.places import stale_bytecode
 from blockers.leaks.texts import code_names, is_code, numbered
+from tasks.paths import PathKind, path_kind
 from tasks.tree import Edits
 
 TREE = "tree"
@@ -110,33 +112,48 @@ class LeakSearch:
     def new_names(self) -> frozenset[str]:
         """Identifiers of the gold patch that no source file of the start state has."""
         return frozenset(
-            name
-            for name in self._marks.names
-            if not any(hit.root in (TREE, START) and is_code(hit.place.path) for hit in self._hits("names", name))
+            name for name in self._marks.names if not any(self._is_of_start(hit) for hit in self._hits("names", name))
         )
 
-    def hidden(self, hidden_files: Edits, visible: Edits) -> Iterator[Finding]:
+    def hidden(self, hidden_files: Edits, visible: Edits, failing: Collection[str]) -> Iterator[Finding]:
         """Hidden tests, or most of what is new in one, anywhere.
 
         Args:
-            visible: the same files as the start state has them; what the agent may see is not new.
+            visible: the same files as the start state has them; what the agent may see is not new, also where it moved
+                from one of them to another.
+            failing: ids of the fail-to-pass tests.
         """
+        known = {run for content in visible.values() for run in _windows(content or b"")}
         for path, content in hidden_files.items():
             if not content:
                 continue
             if content == visible.get(path):
                 yield Finding("hidden-test", f"{START}:{path}", None, "the hidden test file is in the start state")
                 continue
-            before = {path: visible.get(path)}
-            runs_of = {run for run in _windows(content) - _windows(before[path] or b"") if tells(run)}
-            names = {name for name in names_in({path: content}) - names_in(before) if len(name) >= MIN_NAME}
-            seen = {hit.where for hit in self._most("windows", runs_of, MIN_RUNS, compiled=False)}
+            runs_of = {run for run in _windows(content) - known if tells(run)}
+            names = {name for name in names_in({path: content}) - names_in(visible) if len(name) >= MIN_NAME}
+            most = self._most("windows", runs_of, MIN_RUNS, compiled=False)
+            seen = {hit.where for hit in most if not self._is_own_test(hit)}
+            seen |= {hit.where for hit in self._own_tests(failing_source(path, content, failing), visible)}
             seen |= {hit.where for hit in self._most("names", names, MIN_NAMES, compiled=True)}
-            seen |= set(self._namesakes(path, numbered(content.decode(errors="replace"))))
+            seen |= set(self._namesakes(path, numbered(content.decode(errors="replace")), visible))
             for where in sorted(seen):
                 yield Finding("hidden-test", where, None, f"holds most of the hidden test file {path}")
 
-    def _most(self, kind: str, wanted: Collection[str | Window], least: int, *, compiled: bool) -> Iterator[Hit]:
+    def _own_tests(self, source: bytes, visible: Edits) -> Iterator[Hit]:
+        """Tests of the start state that hold most of what is new in failing tests: of the runs of lines, or of the
+        lines where the tests are too short for runs."""
+        before = [content for content in visible.values() if content]
+        runs_of = _windows(source).difference(*map(_windows, before))
+        lines = set(_lines(source)).difference(*map(_lines, before))
+        wanted: set[Window] | set[str] = {run for run in runs_of if tells(run)}
+        kind = "windows" if wanted else "lines"
+        found = self._most(kind, wanted or {line for line in lines if len(line) >= MIN_LINE}, 1, compiled=False)
+        return (hit for hit in found if self._is_own_test(hit))
+
+    def _most(
+        self, kind: str, wanted: Collection[str] | Collection[Window], least: int, *, compiled: bool
+    ) -> Iterator[Hit]:
         """Files that hold most of what is wanted."""
         count: Counter[str] = Counter()
         hits: dict[str, Hit] = {}
@@ -147,12 +164,13 @@ class LeakSearch:
         enough = max(least, len(wanted) * COPY_SHARE)
         return (hits[key] for key, times in count.items() if times >= enough and hits[key].place.compiled is compiled)
 
-    def _namesakes(self, path: str, lines: list[tuple[int, str]]) -> Iterator[str]:
-        """Files of the same name and the same lines."""
+    def _namesakes(self, path: str, lines: list[tuple[int, str]], visible: Edits) -> Iterator[str]:
+        """Files of the same name and the same lines, less those that the agent may see."""
         for root, index in self._indexes.items():
             for other in index.copies(path.rpartition("/")[2]):
                 masked = root == TREE and other in self._masked
-                if not masked and numbered(index.document(other).text) == lines:
+                moved = root in (TREE, START) and visible.get(other) is not None
+                if not masked and not moved and numbered(index.document(other).text) == lines:
                     yield f"{root}:{other}"
 
     def _hits(self, kind: str, text: str | tuple[str, ...]) -> list[Hit]:
@@ -162,6 +180,17 @@ class LeakSearch:
             for place in getattr(index, kind)(text)
             if not (root == TREE and place.path in self._masked)
         ]
+
+    def _is_of_start(self, hit: Hit) -> bool:
+        """Whether a place is the start state's own source, stubs and what else the solution changes included."""
+        path = hit.place.path
+        return hit.root in (TREE, START) and (is_code(path) or path.endswith(".pyi") or path in self._touched)
+
+    @staticmethod
+    def _is_own_test(hit: Hit) -> bool:
+        """Whether a place is a test of the start state, which repeats other tests by right, but not a failing one."""
+        path = hit.place.path
+        return hit.root in (TREE, START) and is_code(path) and path_kind(path) is PathKind.TEST
 
     def _is_own(self, root: str, path: str) -> bool:
         """Whether this is the start state's own version of a changed file, or a version that the start hides."""
@@ -185,8 +214,12 @@ def _foreign(hits: list[Hit]) -> list[Hit]:
     return [] if any(is_code(hit.place.path) and not hit.place.compiled for hit in hits) else hits
 
 
+def _lines(content: bytes) -> list[str]:
+    return [line for _, line in numbered(content.decode(errors="replace"))]
+
+
 def _windows(content: bytes) -> set[tuple[str, ...]]:
-    return set(runs([line for _, line in numbered(content.decode(errors="replace"))], WINDOW))
+    return set(runs(_lines(content), WINDOW))
 
 
 def names_in(files: Edits) -> set[str]:

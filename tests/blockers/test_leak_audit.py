@@ -30,6 +30,7 @@ def audit(project: Project, statement: str = STATEMENT) -> list[Finding]:
         setup_patch=project.setup_patch,
         statement=statement,
         hidden_files=project.hidden_files,
+        failing=project.failing,
         roots=project.roots,
     )
 
@@ -217,6 +218,51 @@ def test_an_earlier_version_of_the_hidden_tests_may_be_seen(mined: Project) -> N
     assert audit(seen) == []
     write(mined.packages / "widgets/tests/test_core.py", widgets.TESTS_AFTER)
     assert {finding.vector for finding in audit(seen)} == {"hidden-test"}
+
+
+def test_tests_that_moved_may_be_seen_where_they_were(mined: Project) -> None:
+    # The file of before is renamed and gets one more test, as the hidden tests have it.
+    moved = mined._replace(
+        setup_patch="",
+        hidden_files={widgets.TEST_PATH: None, "tests/test_ranges.py": widgets.TESTS_AFTER.encode()},
+        failing=("tests/test_ranges.py::test_widen_edges_turns_pairs_round",),
+    )
+    assert audit(moved) == []
+    write(mined.packages / "widgets/tests/test_ranges.py", widgets.TESTS_AFTER)
+    assert {finding.where for finding in audit(moved)} == {
+        "venv:lib/python3.11/site-packages/widgets/tests/test_ranges.py"
+    }
+
+
+def test_a_test_file_that_only_moved_may_be_seen_where_it_was(mined: Project) -> None:
+    moved = mined._replace(
+        setup_patch="",
+        hidden_files={widgets.TEST_PATH: None, "widgets/tests/test_core.py": widgets.TESTS_BEFORE.encode()},
+        failing=(),
+    )
+    assert audit(moved) == []
+
+
+def test_tests_of_the_start_repeat_others_by_right_but_not_a_failing_one(mined: Project) -> None:
+    # A hidden file is split off one that stays as it is and is not hidden.
+    split = mined._replace(
+        setup_patch="",
+        hidden_files={"tests/test_ranges.py": widgets.TESTS_AFTER.encode()},
+        failing=("tests/test_ranges.py::test_widen_edges_turns_pairs_round",),
+    )
+    assert audit(split) == []
+    write(
+        mined.tree / "tests/test_more.py", "import pytest\n" + widgets.TESTS_AFTER.partition("\n\n\ndef test_spread")[2]
+    )
+    assert {finding.where for finding in audit(split)} == {"tree:tests/test_more.py"}
+    (mined.tree / "tests/test_more.py").unlink()
+    write(mined.tree / "docs/ranges.txt", widgets.TESTS_AFTER)
+    assert {finding.where for finding in audit(split)} == {"tree:docs/ranges.txt"}
+
+
+def test_a_name_in_a_stub_of_the_start_is_not_new(mined: Project) -> None:
+    write(mined.tree / "widgets/core.pyi", "def _furthest_edge_of(merged, high): ...\n")
+    assert audit(mined) == []
 
 
 def _source_part(patch: str) -> str:
