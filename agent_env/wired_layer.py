@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from agent_env.grading.states import gold_edits, start_edits
-from agent_env.layers import start_commit, task_layer
+from agent_env.layers import LAYER_FORM, start_commit, task_layer
 from agent_env.sandbox.base import Mount
 from agent_env.sandbox.residence import remove_tree
 from agent_env.store import Build, lock
@@ -25,6 +25,9 @@ from tasks.record import digest_json
 from tasks.task import Task
 
 _KEY_BYTES = 32
+
+_FORM = 2
+"""Raised when decoys are laid otherwise than before; those of another form are made anew."""
 
 
 def tripwire_key(root: Path) -> bytes:
@@ -49,7 +52,7 @@ def wired_layer(build: Build, task: Task, wires: Tripwires) -> tuple[Path, tuple
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
     """
-    digest = digest_json([task.shown_id, task.setup_patch, task.gold_patch, wires.commit])[:16]
+    digest = digest_json([LAYER_FORM, _FORM, task.shown_id, task.setup_patch, task.gold_patch, wires.commit])[:16]
     folder = build.folder / "starts" / f"wired-{digest}"
     if not folder.is_dir():
         clean = task_layer(build, task)
@@ -76,11 +79,18 @@ def _make(folder: Path, clean: Path, build: Build, task: Task, wires: Tripwires)
             ("solutions", f"{task.repo}.patch", make_patch({path: source}, {path: decoy_source(source, wires.patch)})),
             ("mirror", "mirror.conf", mirror_configuration(wires)),
         ):
-            (beside / name).mkdir()
-            (beside / name / file).write_text(text, encoding="utf-8")
+            _lay_readable(beside / name / file, text)
         beside.rename(folder)
     finally:
         remove_tree(beside)
+
+
+def _lay_readable(path: Path, text: str) -> None:
+    """A file in a folder of its own, which a container's user may read whatever the umask."""
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+    path.parent.chmod(0o755)
 
 
 def _decoy_file(build: Build, task: Task) -> tuple[str, bytes]:
