@@ -1,6 +1,7 @@
 # The persistent shell of a sandbox. Two loops: the outer one, in plain sh, which starts faster and is smaller than bash,
-# starts a shell and says when it ended; the inner one is the shell that commands run in. Standard input carries commands, standard output carries status frames, standard error
-# carries the commands' output. A frame ends with NUL; each command has a number that its answer bears:
+# starts a shell and says when it ended; the inner one is the shell that commands run in. Standard input carries
+# commands, standard output carries status frames, standard error carries the commands' output. A frame ends with NUL;
+# each command has a number that its answer bears:
 #   host -> shell   NUMBER \0 DIRECTORY \0 COMMAND \0   an empty DIRECTORY means the current one
 #   shell -> host   r PID \0                            a shell is ready
 #                   d NUMBER STATUS \0                  the command is done

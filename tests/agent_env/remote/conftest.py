@@ -1,15 +1,18 @@
 """One server for the tests of a module, and a client of it."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agent_env.env import SWEEnv
 from agent_env.remote.client import RemoteSWEEnv
-from agent_env.remote.server import EnvServer
 from agent_env.store import EnvironmentStore
 from tasks.pool import Pool
 from tests.agent_env.remote.serving import KEY, SESSIONS, leave_out_others, serving
+
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,12 +28,12 @@ def env(bare_pool: Pool, store: EnvironmentStore) -> SWEEnv:
 
 
 @pytest.fixture(scope="module")
-def server(env: SWEEnv) -> Iterator[EnvServer]:
+def server(env: SWEEnv) -> "Iterator[EnvServer]":
     with serving(env, max_sessions=SESSIONS) as running:
         yield running
 
 
 @pytest.fixture
-def remote(server: EnvServer) -> Iterator[RemoteSWEEnv]:
+def remote(server: "EnvServer") -> Iterator[RemoteSWEEnv]:
     with RemoteSWEEnv(server.url, api_key=KEY) as opened:
         yield opened

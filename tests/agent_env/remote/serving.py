@@ -9,13 +9,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.sync.client import ClientConnection, connect
 
 from agent_env.env import SWEEnv
-from agent_env.remote.server import EnvServer, ServeOptions
 from agent_env.sandbox.residence import residence_base
+
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
 
 SESSIONS = 16
 """That the server of a module allows."""
@@ -24,7 +26,9 @@ KEY = "a key that is no key".replace(" ", "-")
 
 
 @contextlib.contextmanager
-def serving(env: SWEEnv, **options: Any) -> Iterator[EnvServer]:
+def serving(env: SWEEnv, **options: Any) -> "Iterator[EnvServer]":
+    from agent_env.remote.server import EnvServer, ServeOptions
+
     server = EnvServer(env, ServeOptions(**{"port": 0, "api_key": KEY, **options}))
     thread = threading.Thread(target=server.serve)
     thread.start()
@@ -80,13 +84,15 @@ def ask(socket: ClientConnection, message: object) -> dict[str, Any]:
     return reply
 
 
-def raw(server: EnvServer, *, key: str | None = KEY, **options: Any) -> connect:
+def raw(server: "EnvServer", *, key: str | None = KEY, **options: Any) -> connect:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = server.url.replace("http", "ws") + options.pop("path", "/ws")
     return connect(url, additional_headers=headers | options.pop("headers", {}), proxy=None, **options)
 
 
-def get(server: EnvServer, path: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, str]:
+def get(
+    server: "EnvServer", path: str, *, method: str = "GET", headers: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Status and body of a plain request, with the key unless ``headers`` are given."""
     given = {"Authorization": f"Bearer {KEY}"} if headers is None else headers
     request = urllib.request.Request(server.url + path, method=method, headers=given)

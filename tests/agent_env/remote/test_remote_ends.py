@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -14,15 +15,19 @@ from websockets.exceptions import ConnectionClosed
 from agent_env.env import SWEEnv
 from agent_env.remote.client import RemoteSWEEnv
 from agent_env.remote.errors import RemoteError
-from agent_env.remote.server import EnvServer
 from agent_env.sandbox.residence import residence_base
 from tasks.pool import Pool
 from tests.agent_env.remote.serving import KEY, ask, is_running, raw, sandboxes, serving, until
 from tests.agent_env.turns import bash
 
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
+
+pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
 
 class TestEnds:
-    def test_a_client_that_vanishes(self, server: EnvServer) -> None:
+    def test_a_client_that_vanishes(self, server: "EnvServer") -> None:
         until(lambda: sandboxes() == 0)
         with raw(server) as socket:
             ask(socket, {"type": "reset", "data": {}})
@@ -30,7 +35,7 @@ class TestEnds:
             socket.socket.close()
         until(lambda: sandboxes() == 0)
 
-    def test_a_client_that_vanishes_in_a_turn(self, server: EnvServer, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_client_that_vanishes_in_a_turn(self, server: "EnvServer", caplog: pytest.LogCaptureFixture) -> None:
         with raw(server) as socket:
             ask(socket, {"type": "reset", "data": {}})
             socket.send(json.dumps({"type": "step", "data": {"text": bash("sleep 0.3")}}))

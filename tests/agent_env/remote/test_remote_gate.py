@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -13,11 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from agent_env.adapters.openenv_server import make_app
 from agent_env.env import SWEEnv
 from agent_env.remote.client import RemoteSWEEnv
 from agent_env.remote.errors import RemoteError
-from agent_env.remote.server import EnvServer, ServeOptions
 from agent_env.remote.wire import MAX_MESSAGE_BYTES
 from tasks.errors import BadInputError
 from tests.agent_env.remote.serving import (
@@ -29,6 +28,11 @@ from tests.agent_env.remote.serving import (
     serving,
     until,
 )
+
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
+
+pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
 
 class TestGate:
@@ -44,20 +48,22 @@ class TestGate:
             {"Cookie": f"Authorization=Bearer {KEY}"},
         ],
     )
-    def test_every_route_needs_the_key(self, server: EnvServer, headers: dict[str, str]) -> None:
+    def test_every_route_needs_the_key(self, server: "EnvServer", headers: dict[str, str]) -> None:
         for path in ("/health", "/metadata", "/schema", "/docs", "/openapi.json", "/ws", "/nowhere", "//ws"):
             assert get(server, path, headers=headers)[0] == 401
         for path in ("/ws", "/mcp"):
             with pytest.raises(InvalidStatus, match="401"), raw(server, key=None, headers=headers, path=path):
                 pass
 
-    def test_two_keys_are_none(self, server: EnvServer) -> None:
+    def test_two_keys_are_none(self, server: "EnvServer") -> None:
         both = [("Authorization", f"Bearer {KEY}"), ("Authorization", f"Bearer {KEY}")]
         url = server.url.replace("http", "ws") + "/ws"
         with pytest.raises(InvalidStatus, match="401"), connect(url, additional_headers=both, proxy=None):
             pass
 
-    def test_only_what_a_session_needs_is_there(self, server: EnvServer, env: SWEEnv) -> None:
+    def test_only_what_a_session_needs_is_there(self, server: "EnvServer", env: SWEEnv) -> None:
+        from agent_env.adapters.openenv_server import make_app
+
         paths = {route.path for route in make_app(env, max_sessions=2, episode_seconds=1).routes}
         assert {"/mcp", "/docs", "/openapi.json", "/ws", "/health", "/{env_name}/tasks"} <= paths
         for path in {*paths, "/reset", "/step", "/state", "/web", "/ws/../docs", "/repodojo/splits"}:
@@ -89,7 +95,7 @@ class TestGate:
         ],
         ids=["mcp", "mcp behind a reset", "list", "cut off", "deep", "bytes", "no type"],
     )
-    def test_what_is_no_message_ends_the_session(self, server: EnvServer, message: str | bytes) -> None:
+    def test_what_is_no_message_ends_the_session(self, server: "EnvServer", message: str | bytes) -> None:
         with raw(server) as socket:
             ask(socket, {"type": "reset", "data": {}})
             socket.send(message)
@@ -97,7 +103,7 @@ class TestGate:
                 socket.recv(30)
         until(lambda: sandboxes() == 0)
 
-    def test_a_message_beyond_the_limit_ends_the_session(self, server: EnvServer) -> None:
+    def test_a_message_beyond_the_limit_ends_the_session(self, server: "EnvServer") -> None:
         with raw(server) as socket:
             ask(socket, {"type": "reset", "data": {}})
             with contextlib.suppress(ConnectionClosed):  # it may be refused before it is sent whole
@@ -121,6 +127,8 @@ class TestTLS:
                 remote.reset()
 
     def test_a_certificate_that_is_none(self, env: SWEEnv, tmp_path: Path) -> None:
+        from agent_env.remote.server import EnvServer, ServeOptions
+
         (tmp_path / "x").write_text("x")
         with pytest.raises(BadInputError, match="no certificate and its key"):
             EnvServer(env, ServeOptions(port=0, tls_cert=tmp_path / "x", tls_key=tmp_path / "x"))

@@ -1,17 +1,21 @@
 """Options of the remote mode that are refused, by its classes and by its command."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent_env.env import SWEEnv
 from agent_env.remote.client import RemoteSWEEnv
-from agent_env.remote.server import EnvServer, ServeOptions
 from repodojo.cli import main
 from tasks.errors import BadInputError
 from tasks.pool import Pool
 from tests.agent_env.remote.serving import KEY
+
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
+
+pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
 
 class TestOptions:
@@ -31,14 +35,18 @@ class TestOptions:
         ],
     )
     def test_bad_ones(self, given: dict[str, Any], says: str) -> None:
+        from agent_env.remote.server import ServeOptions
+
         with pytest.raises(BadInputError, match=says):
             ServeOptions(**given)
 
-    def test_an_address_that_is_taken(self, server: EnvServer, env: SWEEnv) -> None:
+    def test_an_address_that_is_taken(self, server: "EnvServer", env: SWEEnv) -> None:
+        from agent_env.remote.server import EnvServer, ServeOptions
+
         with pytest.raises(BadInputError, match="cannot listen at"):
             EnvServer(env, ServeOptions(port=server.port))
 
-    def test_the_wrong_key(self, server: EnvServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_wrong_key(self, server: "EnvServer", monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(BadInputError, match="needs its API key"):
             RemoteSWEEnv(server.url, api_key="another key").reset()
         monkeypatch.setenv("REPODOJO_API_KEY", KEY)

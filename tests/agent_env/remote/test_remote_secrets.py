@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from agent_env.adapters.openenv_server import SWEEnvironment
-from agent_env.adapters.openenv_types import SWEAction
 from agent_env.env import SWEEnv
 from agent_env.errors import EpisodeError, SandboxError
 from agent_env.remote.client import RemoteSWEEnv
@@ -18,6 +16,8 @@ from agent_env.store import EnvironmentStore
 from tasks.pool import Pool
 from tests.agent_env.remote.serving import KEY, ask, get, raw, sandboxes, serving
 from tests.agent_env.turns import bash
+
+pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
 
 class TestSecrets:
@@ -77,6 +77,9 @@ class TestSecrets:
         assert "/srv/secret is on fire" in caplog.text
 
     def test_nor_where_it_fails_in_an_episode(self, env: SWEEnv, caplog: pytest.LogCaptureFixture) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
         session = SWEEnvironment(env)
         session.reset(seed=0)
         assert session._env.episode is not None
@@ -87,6 +90,8 @@ class TestSecrets:
         assert "SandboxError" in caplog.text
 
     def test_a_closed_environment_stays_closed(self, env: SWEEnv) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+
         session = SWEEnvironment(env)
         session.close()
         with pytest.raises(EpisodeError, match="connect again"):

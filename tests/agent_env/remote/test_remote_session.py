@@ -2,19 +2,16 @@
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from agent_env.adapters.openenv_client import SWEClient
-from agent_env.adapters.openenv_types import SWEAction, SWEState
 from agent_env.env import SWEEnv
 from agent_env.errors import EpisodeError
 from agent_env.remote.client import RemoteSWEEnv
 from agent_env.remote.errors import RemoteError
-from agent_env.remote.server import EnvServer
 from agent_env.tools.calls import MAX_TURN_CHARS
 from tasks.errors import BadInputError
 from tests.agent_env.remote.serving import (
@@ -27,6 +24,11 @@ from tests.agent_env.remote.serving import (
 )
 from tests.agent_env.turns import bash
 
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
+
+pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
 PUBLIC = ("task_id", "step", "outcome", "masked", "detail")
 """What a client may know of an episode; how many hidden tests passed, and what the monitor saw, stay on the server."""
 
@@ -38,7 +40,7 @@ def public(answer: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 class TestSession:
-    def test_gymnasiums_checker(self, server: EnvServer) -> None:
+    def test_gymnasiums_checker(self, server: "EnvServer") -> None:
         made = gymnasium.make("RepoDojo/RemoteSWE-v0", url=server.url, api_key=KEY).unwrapped
         check_env(made)
         made.close()
@@ -68,7 +70,7 @@ class TestSession:
         "data",
         [{"seed": "x"}, {"seed": -1}, {"seed": 1 << 70}, {"task_id": ["tiny-total"]}, {"split": "all"}, {"self": 1}],
     )
-    def test_bad_requests_leave_the_session_usable(self, server: EnvServer, data: dict[str, Any]) -> None:
+    def test_bad_requests_leave_the_session_usable(self, server: "EnvServer", data: dict[str, Any]) -> None:
         with raw(server) as socket:
             assert ask(socket, {"type": "reset", "data": data})["type"] == "error"
             assert ask(socket, {"type": "step", "data": {"txt": 1}})["type"] == "error"
@@ -82,7 +84,10 @@ class TestSession:
         assert (terminated, truncated, info["masked"]) == (False, False, False)
         assert remote.step(bash("echo fine"))[0] == "fine"
 
-    def test_nor_through_openenvs_client(self, server: EnvServer) -> None:
+    def test_nor_through_openenvs_client(self, server: "EnvServer") -> None:
+        from agent_env.adapters.openenv_client import SWEClient
+        from agent_env.adapters.openenv_types import SWEAction, SWEState
+
         with SWEClient(base_url=server.url, headers={"Authorization": f"Bearer {KEY}"}).sync() as client:
             assert client.state() == SWEState()
             first = client.reset(seed=1, episode_id="mine")
@@ -113,7 +118,7 @@ class TestSession:
         with pytest.raises(EpisodeError, match="call reset"):
             remote.step("x")
 
-    def test_as_many_as_are_allowed_at_once(self, server: EnvServer) -> None:
+    def test_as_many_as_are_allowed_at_once(self, server: "EnvServer") -> None:
         until(lambda: sandboxes() == 0)
         with contextlib.ExitStack() as stack:
             opened = [stack.enter_context(RemoteSWEEnv(server.url, api_key=KEY)) for _ in range(SESSIONS)]
