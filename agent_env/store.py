@@ -5,7 +5,7 @@
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
       venv/    the virtual environment, seen at /opt/env
-      compiled/  compiled tests and packages, for grading alone; see agent_env/grading/bytecode.py
+      modules/   compiled tests, packages and source, for grading alone; see agent_env/grading/bytecode.py
       build.json
 
 Installs run in a sandbox with network and no agent; their package cache belongs to one repository alone, so that
@@ -111,8 +111,8 @@ class Build:
 
     @property
     def bytecode(self) -> Path:
-        """Compiled tests and packages; there once the first suite has run."""
-        return self.folder / "compiled"
+        """Compiled tests, packages and source; there once the first suite has run."""
+        return self.folder / "modules"
 
     @property
     def layers(self) -> tuple[Path, ...]:

@@ -1,18 +1,23 @@
-"""Compiled tests, made once for each build and mounted read-only in every grading sandbox.
+"""Compiled tests, packages and source, made once for each build and mounted read-only in grading sandboxes.
 
-Most of a short suite's time goes into compiling tests and rewriting their assertions, which gives the same result
-each time. What is kept is the bytecode of packages and of *tests* alone. That of the project's own source is thrown
-away: for a bug that was put in, it would be the solution, and the code under test could load it.
+Most of a short suite's time goes into compiling, which gives the same result each time. Kept apart from each other are
+the bytecode of packages, of the *tests*, and of the project's own source. A sandbox of a task never gets the last of a
+file that the task's start state changes: for a bug that was put in, it would be the solution, and the code under test
+could load it. What it gets of the others, it has as source anyway.
 """
 
+import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from glob import escape
 from pathlib import Path, PurePosixPath
 
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Mount, SandboxBackend
+from agent_env.sandbox.residence import remove_tree
 from agent_env.store import Build, lock
 from tasks.environment import Environment
 from tasks.paths import PathKind, path_kind
+from tasks.record import digest_json
 
 BYTECODE_DIR = "/opt/bytecode"
 """Where grading sandboxes see it (PYTHONPYCACHEPREFIX)."""
@@ -21,6 +26,9 @@ PLAIN_ASSERTIONS = ("--assert=plain",)
 """pytest's argument that leaves assertions as Python compiles them; their bytecode has another name then."""
 
 COLLECT_SECONDS = 300.0
+
+_WORK = WORK_DIR.strip("/")
+_PACKAGES, _TESTS, _SOURCE = "packages", "tests", "source"
 
 
 def ensure_bytecode(backend: SandboxBackend, build: Build) -> None:
@@ -36,10 +44,54 @@ def ensure_bytecode(backend: SandboxBackend, build: Build) -> None:
             return
         beside = build.folder / f"bytecode-{uuid.uuid4().hex}"
         beside.mkdir()
-        _collect(backend, build, beside, PLAIN_ASSERTIONS)
-        _collect(backend, build, beside)
-        _drop_source(beside)
+        packages = beside / _PACKAGES
+        packages.mkdir()
+        _collect(backend, build, packages, PLAIN_ASSERTIONS)
+        _collect(backend, build, packages)
+        _sort(packages / _WORK, beside)
         beside.rename(build.bytecode)
+
+
+def bytecode_mounts(build: Build, changed: Collection[str] | None, *, tests: bool) -> tuple[Mount, ...]:
+    """What a grading sandbox sees of the compiled modules; ``ensure_bytecode`` comes first.
+
+    Args:
+        changed: the files that the task's start state changes; of all other source files there is bytecode. None where
+            they are not known: of no source file then.
+        tests: whether there is bytecode of tests.
+    """
+    mounts = (Mount(source=build.bytecode / _PACKAGES, target=BYTECODE_DIR),)
+    if changed is None and not tests:
+        return mounts
+    return (*mounts, Mount(source=_of_state(build.bytecode, changed, tests=tests), target=f"{BYTECODE_DIR}/{_WORK}"))
+
+
+def _of_state(compiled: Path, changed: Collection[str] | None, *, tests: bool) -> Path:
+    """The folder with what a state may see of the work tree's bytecode, made where it is not there yet."""
+    source = compiled / _SOURCE
+    held_back = sorted(path for path in changed or () if any((source / path).parent.glob(_bytecode_of(path))))
+    target = compiled / f"state-{digest_json([None if changed is None else held_back, tests])[:20]}"
+    if target.is_dir():
+        return target
+    beside = compiled / f"making-{uuid.uuid4().hex}"
+    beside.mkdir()
+    if tests:
+        shutil.copytree(compiled / _TESTS, beside, dirs_exist_ok=True)
+    if changed is not None:
+        shutil.copytree(source, beside, dirs_exist_ok=True)
+        for path in held_back:
+            for file in (beside / path).parent.glob(_bytecode_of(path)):
+                file.unlink()
+    try:
+        beside.rename(target)
+    except OSError:  # another thread or process was first
+        shutil.rmtree(beside)
+    return target
+
+
+def _bytecode_of(path: str) -> str:
+    """Pattern of the names of a module's bytecode, which lies in the folder of its module."""
+    return f"{escape(PurePosixPath(path).name.removesuffix('.py'))}.*"
 
 
 def plugin_arguments(environment: Environment) -> list[str]:
@@ -58,13 +110,17 @@ def _collect(backend: SandboxBackend, build: Build, target: Path, more: Sequence
         sandbox.close()
 
 
-def _drop_source(folder: Path) -> None:
-    """Keep of the project's own bytecode only that of its tests."""
-    tree = folder / WORK_DIR.lstrip("/")
-    for path in list(tree.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            continue
-        module = PurePosixPath(path.relative_to(tree).as_posix())
+def _sort(work: Path, beside: Path) -> None:
+    """Take the bytecode of the work tree apart: that of tests, and that of source; leave an empty folder."""
+    places = {PathKind.TEST: beside / _TESTS, PathKind.SOURCE: beside / _SOURCE}
+    for place in places.values():
+        place.mkdir()
+    for path in list(work.rglob("*.pyc")):
+        module = PurePosixPath(path.relative_to(work).as_posix())
         source = module.with_name(module.name.partition(".")[0] + ".py")
-        if path_kind(source.as_posix()) is not PathKind.TEST:
-            path.unlink()
+        found = places.get(path_kind(source.as_posix()))
+        if found and path.is_file() and not path.is_symlink():  # code of the repository has made them
+            (found / module).parent.mkdir(parents=True, exist_ok=True)
+            path.rename(found / module)
+    remove_tree(work)
+    work.mkdir()

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from agent_env.grading.outcomes import SuiteRun, TestStatus
 from agent_env.grading.probes import OracleRun, check_oracle
-from agent_env.grading.states import attempt_edits, graded_edits
+from agent_env.grading.states import attempt_edits, graded_edits, start_edits
 from agent_env.grading.suite import run_suite
 from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
@@ -69,14 +69,15 @@ def grade(
     edits[sentinels.path] = sentinels.content
     expected = [*task.fail_to_pass, *task.pass_to_pass]
     ids = [*expected, *sentinels.must_pass, *sentinels.must_fail, *sentinels.mirrors]
-    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or grading_seconds(task))
+    changed = start_edits(task, build.tree).keys()
+    limit = grading_seconds(task)
+    run = run_suite(backend, build, edits, ids=ids, order_seed=order_seed, timeout=timeout or limit, changed=changed)
     passed = run.passed()
     reason = _judge(run, set(expected), sentinels)
     oracle = None
     if reason == "passed" and task.oracle:
-        oracle = check_oracle(
-            task.oracle, backend, build, attempt_edits(task, build.tree, crossed.files), timeout=grading_seconds(task)
-        )
+        attempt = attempt_edits(task, build.tree, crossed.files)
+        oracle = check_oracle(task.oracle, backend, build, attempt, timeout=limit, changed=changed)
         reason = "oracle" if oracle.unmet else reason
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run, oracle)
 

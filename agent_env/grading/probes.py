@@ -1,16 +1,16 @@
 """The oracle split in grading: probe programs run in a sandbox of their own, and the host judges what they compute.
 
 That sandbox holds the start state, the attempt's files and the programs: no hidden test, no test id, no expected value,
-and of the compiled modules those of packages alone. Whoever forges results there has to know what the tests expect.
+and of the compiled modules none of tests. Whoever forges results there has to know what the tests expect.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from agent_env.grading.bytecode import BYTECODE_DIR, ensure_bytecode
+from agent_env.grading.bytecode import bytecode_mounts, ensure_bytecode
 from agent_env.grading.supervised import run_supervised
-from agent_env.sandbox.base import WORK_DIR, Mount, SandboxBackend, StopCause
+from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
 from blockers.oracle import Report, read_lines, unmet_probes
 from tasks.oracle import Oracle
@@ -54,6 +54,7 @@ def run_probes(
     programs: Sequence[tuple[str, str]],
     calls: Sequence[Call],
     timeout: float,
+    changed: Collection[str] | None = None,
 ) -> ProbeRun:
     """Run probes in random order, each under a random label.
 
@@ -61,6 +62,7 @@ def run_probes(
         edits: the state, over the environment's tree; it must not hold the hidden tests.
         programs: path of the test file and source of the program.
         timeout: seconds for all of them.
+        changed: the files that the task's start state changes, as for ``bytecode_mounts``.
 
     Raises:
         SandboxError: the machine failed; never for what the programs do.
@@ -70,9 +72,8 @@ def run_probes(
     order = [(label, *calls[number]) for label, number in labels.items()]
     _RANDOM.shuffle(order)
     request = {"programs": programs, "probes": order}
-    said = run_supervised(
-        backend, build, edits, child="probes.py", request=request, mounts=_compiled_packages(build), timeout=timeout
-    )
+    mounts = bytecode_mounts(build, changed, tests=False)  # compiled tests would give their expected values away
+    said = run_supervised(backend, build, edits, child="probes.py", request=request, mounts=mounts, timeout=timeout)
     if said.lines is None:
         return ProbeRun({}, said.stopped, "the probes' process was ended before it could report", said.seconds)
     found = read_lines(said.lines)
@@ -80,21 +81,22 @@ def run_probes(
     return ProbeRun(reports, said.stopped, said.output, said.seconds)
 
 
-def check_oracle(oracle: Oracle, backend: SandboxBackend, build: Build, edits: Edits, *, timeout: float) -> OracleRun:
-    """Run a task's probes on a state and compare.
+def check_oracle(
+    oracle: Oracle,
+    backend: SandboxBackend,
+    build: Build,
+    edits: Edits,
+    *,
+    timeout: float,
+    changed: Collection[str] | None = None,
+) -> OracleRun:
+    """Run a task's probes on a state and compare; the arguments are those of ``run_probes``.
 
     Raises:
         SandboxError: the machine failed.
     """
     programs = [(program.path, program.source) for program in oracle.programs]
     calls = [Call(probe.program, probe.entry) for probe in oracle.probes]
-    run = run_probes(backend, build, edits, programs=programs, calls=calls, timeout=timeout)
+    run = run_probes(backend, build, edits, programs=programs, calls=calls, timeout=timeout, changed=changed)
     unmet = unmet_probes(dict(enumerate(oracle.probes)), run.reports)
     return OracleRun({oracle.probes[number].test: why for number, why in unmet.items()}, run)
-
-
-def _compiled_packages(build: Build) -> tuple[Mount, ...]:
-    """What was compiled outside the work tree: compiled tests would give their expected values away."""
-    work = WORK_DIR.strip("/").partition("/")[0]
-    folders = [folder for folder in sorted(build.bytecode.iterdir()) if folder.is_dir() and folder.name != work]
-    return tuple(Mount(source=folder, target=f"{BYTECODE_DIR}/{folder.name}") for folder in folders)

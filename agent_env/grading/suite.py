@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from agent_env.grading.bytecode import BYTECODE_DIR, PLAIN_ASSERTIONS, ensure_bytecode, plugin_arguments
+from agent_env.grading.bytecode import PLAIN_ASSERTIONS, bytecode_mounts, ensure_bytecode, plugin_arguments
 from agent_env.grading.outcomes import SuiteRun, TestOutcome, TestStatus
 from agent_env.grading.supervised import RUNNER_DIR, Said, run_supervised
-from agent_env.sandbox.base import WORK_DIR, Mount, SandboxBackend
+from agent_env.sandbox.base import WORK_DIR, SandboxBackend
 from agent_env.store import Build
 from tasks.record import digest_json
 from tasks.tree import Edits
@@ -31,6 +31,7 @@ def run_suite(
     timeout: float,
     also: Sequence[str] = (),
     explain: bool = False,
+    changed: Collection[str] | None = None,
 ) -> SuiteRun:
     """Run tests once.
 
@@ -42,6 +43,7 @@ def run_suite(
         also: further test files to collect (sentinels); their ids must be among ``ids``.
         explain: have pytest tell what each side of a failing assertion was, and where. It rewrites the assertions of
             every file for that, which takes longer than most tests; statuses are the same without.
+        changed: the files that the task's start state changes, as for ``bytecode_mounts``.
 
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the tests do.
@@ -59,7 +61,7 @@ def run_suite(
         "order_seed": order_seed,
     }
     ensure_bytecode(backend, build)
-    mounts = (Mount(source=build.bytecode, target=BYTECODE_DIR),)
+    mounts = bytecode_mounts(build, changed, tests=True)
     said = run_supervised(backend, build, edits, child="child.py", request=request, mounts=mounts, timeout=timeout)
     return _read_report(said)
 

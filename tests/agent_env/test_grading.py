@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent_env.grading import Grade, TestStatus, grade, run_suite
-from agent_env.grading.bytecode import ensure_bytecode
-from agent_env.grading.states import gold_edits
+from agent_env.grading.bytecode import bytecode_mounts, ensure_bytecode
+from agent_env.grading.states import gold_edits, start_edits
 from agent_env.sandbox.base import Limits, Problem, Sandbox, SandboxBackend, SandboxSpec, StopCause
 from agent_env.sandbox.cgroup import make_group
 from agent_env.sandbox.processes import FirstProcess, descendants
@@ -219,7 +219,36 @@ def make_group_here() -> bool:
     return group is not None
 
 
-def test_no_bytecode_of_the_source_is_kept(build: Build, store: EnvironmentStore) -> None:
-    run_suite(store.backend, build, {}, ids=None, order_seed=None, timeout=60)
-    kept = {path.name.partition(".")[0] for path in (build.bytecode / "testbed").rglob("*.pyc")}
-    assert kept == {"test_words"}
+@pytest.mark.parametrize(
+    ("changed", "tests", "seen"),
+    [
+        (None, True, {"test_words"}),
+        (None, False, set()),
+        ({"tiny/counting.py": b""}, True, {"__init__", "test_words", "words"}),
+        ({"tiny/counting.py": b"", "tiny/__init__.py": None}, False, {"words"}),
+    ],
+)
+def test_no_sandbox_gets_bytecode_of_source_that_the_start_state_changes(
+    build: Build, store: EnvironmentStore, changed: Edits | None, tests: bool, seen: set[str]
+) -> None:
+    ensure_bytecode(store.backend, build)
+    mounts = bytecode_mounts(build, changed, tests=tests)
+    found = [mount.source for mount in mounts if mount.target.endswith("/testbed")]
+    assert {path.name.partition(".")[0] for folder in found for path in folder.rglob("*.pyc")} == seen
+    assert not list((mounts[0].source / "testbed").iterdir())
+
+
+def test_bytecode_of_a_file_that_an_attempt_changes_is_not_used(
+    task: Task, build: Build, store: EnvironmentStore
+) -> None:
+    ensure_bytecode(store.backend, build)
+    start = start_edits(task, build.tree)
+    (broken,) = start
+    tests = b"from tiny.counting import total\nfrom tiny.words import longest\n"
+    tests += b"def test_new(): assert (total, longest) == (1, 1)\n"
+    edits: dict[str, bytes | None] = {"tests/test_new.py": tests}
+    for path, name in (("tiny/counting.py", b"total"), ("tiny/words.py", b"longest")):
+        size = (build.tree / path).stat().st_size
+        edits[path] = (name + b" = 1\n").ljust(size, b"#")
+    run = run_suite(store.backend, build, edits, ids=None, order_seed=None, timeout=60, changed={broken})
+    assert "tests/test_new.py::test_new" in run.passed()
