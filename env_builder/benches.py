@@ -36,7 +36,7 @@ class Benches:
         record: is told of each attempt to build an environment, in whatever thread that takes place.
         suite_seconds: longest run of a suite.
         rewrite: makes a better statement out of the template's; None keeps that.
-        require_oracle: whether every task must have an oracle that tells its start from its solution.
+        allow_weak_oracle: whether a task may do without an oracle that tells its start from its solution.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Benches:
         *,
         suite_seconds: float = SUITE_SECONDS,
         rewrite: Rewriter | None = None,
-        require_oracle: bool = False,
+        allow_weak_oracle: bool = False,
     ) -> None:
         self._store = store
         self._backend = backend
         self._record = record
         self._suite_seconds = suite_seconds
         self._rewrite = rewrite
-        self._require_oracle = require_oracle
+        self._allow_weak_oracle = allow_weak_oracle
         self._lock = threading.Lock()
         self._commit_locks: dict[tuple[str, str], threading.Lock] = {}
         self._made: dict[tuple[str, str], Bench | UnusableRepoError] = {}
@@ -99,7 +99,7 @@ class Benches:
             oracles=OracleMaker(tested.build, self._backend, timeout),
             write=self._write,
             audit=_Auditor(tested.build),
-            require_oracle=self._require_oracle,
+            allow_weak_oracle=self._allow_weak_oracle,
         )
 
     def _write(self, draft: Draft) -> Statement:

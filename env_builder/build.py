@@ -69,9 +69,9 @@ class BuildOptions:
     """Candidates validated at once."""
     suite_seconds: float = SUITE_SECONDS
     """Longest run of a whole suite; one that takes longer counts as hanging."""
-    require_oracle: bool = False
-    """Keep only tasks whose bug shows in values that are checked apart from the tests (``env_builder/oracle.py``): no
-    forged test run can earn a reward there."""
+    allow_weak_oracle: bool = False
+    """Keep those tasks too whose bug does not show in values that are checked apart from the tests
+    (``env_builder/oracle.py``): a forged test run can earn a reward there."""
     rewrite: Rewriter | None = None
     """Makes better problem statements out of the template's; None keeps those."""
 
@@ -135,7 +135,7 @@ class _Build:
             keeper.attempts.put,
             suite_seconds=self._options.suite_seconds,
             rewrite=self._options.rewrite,
-            require_oracle=self._options.require_oracle,
+            allow_weak_oracle=self._options.allow_weak_oracle,
         )
         try:
             usable = try_environments(

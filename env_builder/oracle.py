@@ -11,13 +11,13 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from agent_env.grading.probes import Call, check_oracle, run_probes
 from agent_env.grading.states import attempt_edits, gold_edits, graded_edits
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import Build
-from blockers.oracle import Derived, NotPlainError, Report, decode_plain, derive_probes, is_met, wrong_value
+from blockers.oracle import Derived, NotPlainError, Report, decode_plain, derive_probes, forced, is_met, tells
 from tasks.oracle import Oracle, Probe, ProbeProgram, Slot
 from tasks.patch import Reader, reader
 from tasks.record import digest_json
@@ -31,6 +31,9 @@ MOST_SOURCE = 300_000
 """Characters of all programs of a task; files that no longer fit are left out."""
 
 _Place = tuple[str, tuple[int, int]]
+
+_Fit = Literal["yes", "no", "opaque"]
+"""Whether the values of a place are as expected; ``opaque`` where one is no plain data."""
 
 
 class Contradicted(NamedTuple):
@@ -49,7 +52,7 @@ class Recorded(NamedTuple):
     failed: set[str]
     """Tests that did not run to their end."""
     useless: set[_Place]
-    """Assertions whose sides are not both plain data, or do not agree as such."""
+    """Assertions whose sides are plain data in no case of their test, or do not agree as such."""
     probes: list[Probe]
 
 
@@ -95,8 +98,21 @@ class OracleMaker:
             oracle = self._made[key]
         if oracle is None:
             return None
-        start = check_oracle(oracle, self._backend, self._build, attempt_edits(task, tree, {}), timeout=self._timeout)
-        return oracle.model_copy(update={"discriminating": sees_bug(oracle, start.run.reports)})
+        return oracle.model_copy(update={"discriminating": self._tells(oracle, task)})
+
+    def _tells(self, oracle: Oracle, task: Task) -> bool:
+        """Whether the start state, run as whoever forges everything might run it, leaves a value unknown."""
+        start = attempt_edits(task, self._build.tree, {})
+        tests = {test_id.partition("[")[0] for test_id in task.fail_to_pass}
+        calls = [Call(probe.program, probe.entry) for probe in oracle.probes]
+        runs = []
+        for changed in (str, forced):
+            programs = [(program.path, changed(program.source)) for program in oracle.programs]
+            run = run_probes(self._backend, self._build, start, programs=programs, calls=calls, timeout=self._timeout)
+            if run.stopped:
+                return False
+            runs.append(run.reports)
+        return tells(oracle, tests, runs)
 
     def _record(
         self, solved: Edits, read: Reader, tests: dict[str, Counter[str]], contradicted: Contradicted | None
@@ -149,42 +165,45 @@ def read_recording(
     """Sort out what a recording run gave; ``reports`` are numbered over the entries of all files."""
     found = Recorded(set(), set(), [])
     numbered = [(program, one, entry) for program, one in enumerate(derived) for entry in one.entries]
+    seen: dict[_Place, set[_Fit]] = {}
     for number, (program, one, entry) in enumerate(numbered):
         report = reports.get(number)
         if report is None or not report.ended or report.forged:
             found.failed.add(entry.test)
             continue
-        slots = [_slot(one, number, values, contradicted) for number, values in sorted(report.values.items())]
-        found.useless.update(
-            (one.path, one.slots[place].place)
-            for place, slot in zip(sorted(report.values), slots, strict=True)
-            if not slot
-        )
-        kept = tuple(slot for slot in slots if slot)
-        found.probes.append(Probe(test=entry.test, program=program, entry=entry.name, slots=kept))
+        slots = []
+        for place, values in sorted(report.values.items()):
+            slot, fit = _slot(one, place, values, contradicted)
+            seen.setdefault((one.path, one.slots[place].place), set()).add(fit)
+            slots.append(slot)
+        found.probes.append(Probe(test=entry.test, program=program, entry=entry.name, slots=tuple(slots)))
+    found.useless.update(place for place, fits in seen.items() if "no" in fits or "yes" not in fits)
     return found
-
-
-def sees_bug(oracle: Oracle, reports: dict[int, Report]) -> bool:
-    """Whether some value is not what it must be, or is missing."""
-    nothing = Report({}, ended=False)
-    return any(wrong_value(probe, reports.get(number, nothing)) for number, probe in enumerate(oracle.probes))
 
 
 def _slot(
     derived: Derived, number: int, values: list[tuple[str, ...]], contradicted: Contradicted | None
-) -> Slot | None:
-    """A slot with the values that were recorded; None where one of them is not as expected."""
+) -> tuple[Slot, _Fit]:
+    """A slot with the values that were recorded, and whether they are as expected. What is no plain data in one case of
+    a test may be some in another: then it counts for nothing in the one."""
     info = derived.slots[number]
     if info.kind == "raises":
         expected = [json.dumps(["list", list(info.raised)])] * len(values)
     else:
-        expected = [value[-1] for value in values]
+        expected = [value[1] for value in values]
     slot = Slot(number=number, kind=info.kind, expected=tuple(expected))
+    plain = all(_is_plain(part) for value in values for part in value)
     fits = all(is_met(slot, value[0], wanted) for value, wanted in zip(values, expected, strict=True))
     if contradicted and (derived.path, info.place) == (contradicted.path, contradicted.place):
-        fits = not fits and all(_is_plain(part) for value in values for part in value)
-    return slot if fits else None
+        fits = not fits and plain
+    elif not plain:
+        return slot.model_copy(update={"kind": "any", "expected": ("null",) * len(values)}), "opaque"
+    return slot, "yes" if fits and all(map(_is_unchanged, values)) else "no"
+
+
+def _is_unchanged(values: tuple[str, ...]) -> bool:
+    """Whether an expected value is what the test wrote, where that was recorded as well."""
+    return all(decode_plain(written) == decode_plain(values[1]) for written in values[2:])
 
 
 def _is_plain(text: str) -> bool:

@@ -70,8 +70,8 @@ class Bench(NamedTuple):
     """Writes the problem statement. Raises ``StatementRefusedError`` where it cannot be written without a leak."""
     audit: Callable[["Draft", Statement], Sequence[str]]
     """Searches for leaks; what it finds, in words."""
-    require_oracle: bool = False
-    """Whether a task must have an oracle that tells its start from its solution."""
+    allow_weak_oracle: bool = False
+    """Whether a task may do without an oracle that tells its start from its solution."""
 
 
 class Draft(NamedTuple):
@@ -135,8 +135,8 @@ def _validate(candidate: Candidate, bench: Bench) -> Task:
         raise RejectedError("leak", "\n".join(findings))
     task = _certify(draft, runs, statement, bench)
     task = task.model_copy(update={"oracle": bench.oracles.make(task)})
-    if bench.require_oracle and not (task.oracle and task.oracle.discriminating):
-        raise RejectedError("no_oracle", "no value outside the tests' process tells the start from the solution")
+    if not (bench.allow_weak_oracle or (task.oracle and task.oracle.discriminating)):
+        raise RejectedError("weak_oracle", "no value that only the host knows tells the start from the solution")
     return task
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tasks.record import Record
 
-SlotKind = Literal["eq", "is", "in", "holds", "raises"]
+SlotKind = Literal["eq", "ne", "lt", "le", "gt", "ge", "is", "in", "holds", "raises", "any"]
 
 
 class Slot(Record):
@@ -17,9 +17,10 @@ class Slot(Record):
     number: int
     """Its number in the program."""
     kind: SlotKind
-    """``eq``: the value is equal to the expected one. ``is``: it is that constant (None, True, False). ``in``: it is in
-    the expected container. ``holds``: the expected value is in it. ``raises``: an exception ended the block, and its
-    class or one of its bases is among the names expected."""
+    """``eq``: the value is equal to the expected one; ``ne``, ``lt``, ``le``, ``gt``, ``ge``: as Python's operators
+    have it. ``is``: it is that constant (None, True, False). ``in``: it is in the expected container. ``holds``: the
+    expected value is in it. ``raises``: an exception ended the block, and its class or one of its bases is among the
+    names expected. ``any``: it is no plain data in this case of the test, and counts for nothing."""
     expected: tuple[str, ...]
     """One value for each time that the place is reached, in order, as JSON (``blockers/oracle/plain.py``)."""
 

@@ -159,4 +159,59 @@ ATTACKS = (
         history="Its first half earned a reward at 926e6a5; the oracle split mended that where a value that only the host "
         "knows tells the bug. It still succeeds where none does (`Oracle.discriminating` is False).",
     ),
+    _against_the_split(
+        id="split-each-statement-forced",
+        title="the tests forged, and the programs run statement by statement, with guesses where a value is missing",
+        how="As the one before; besides it goes on after each statement that fails, imports what there is name by name, "
+        "raises what a block should raise, and reports True where a value could not be computed.",
+        steps=plant(
+            _FORGE + "import sys as _sys, types as _types\n"
+            "class _Force(_ast.NodeTransformer):\n"
+            "    def visit_Assert(self, node): return _ast.copy_location(_ast.Pass(), node)\n"
+            "    def visit_ImportFrom(self, node):\n"
+            "        if node.module == '__future__': return node\n"
+            "        return [_ast.copy_location(_ast.ImportFrom(node.module, [one], node.level), node) for one in node.names]\n"
+            "    def generic_visit(self, node):\n"
+            "        super().generic_visit(node)\n"
+            "        for field in ('body', 'orelse', 'finalbody'):\n"
+            "            below = getattr(node, field, None)\n"
+            "            if isinstance(below, list): setattr(node, field, [self.guard(one) for one in below])\n"
+            "        return node\n"
+            "    def guard(self, one):\n"
+            "        if isinstance(one, (_ast.Break, _ast.Continue, _ast.Pass, _ast.FunctionDef)) or getattr(one, 'module', '') == '__future__': return one\n"
+            "        text, value = 'pass', getattr(one, 'value', None)\n"
+            "        if isinstance(value, _ast.Call) and getattr(value.func, 'id', '') == '__slot_7f__': text = '__slot_7f__(%d, True)' % value.args[0].value\n"
+            "        made = _ast.parse('try: pass\\nexcept BaseException: ' + text).body[0]\n"
+            "        made.body = [one]\n"
+            "        return made\n"
+            "class _Every(KeyError, IndexError, NotImplementedError, RecursionError, ZeroDivisionError, OverflowError, ValueError,\n"
+            "    TypeError, AssertionError, AttributeError, EOFError): pass\n"
+            "_f = _sys._getframe()\n"
+            "while _f is not None and not (isinstance(_f.f_locals.get('request'), dict) and 'probes' in _f.f_locals['request']): _f = _f.f_back\n"
+            "if _f is not None:\n"
+            "    _request, _reporter, _modules = _f.f_locals['request'], _f.f_locals['reporter'], {}\n"
+            "    class _Raises:\n"
+            "        def __init__(self, number): self.number = number\n"
+            "        def __enter__(self): return self\n"
+            "        def __exit__(self, kind, error, trace):\n"
+            "            _reporter.slot(self.number, [base.__name__ for base in (kind or _Every).__mro__ if base.__module__ == 'builtins'])\n"
+            "            return True\n"
+            "    for _label, _number, _entry in _request['probes']:\n"
+            "        _reporter.label = _label\n"
+            "        try:\n"
+            "            if _number not in _modules:\n"
+            "                _path, _text = _request['programs'][_number]\n"
+            "                _m = _types.ModuleType('program')\n"
+            "                _m.__dict__.update(__slot_7f__=_reporter.slot, __raises_7f__=_Raises, __fixture_7f__=_reporter.fixture, __file__='/testbed/' + _path)\n"
+            "                _m.__package__ = '.'.join(_path.split('/')[:-1]) if _os.path.exists('/testbed/' + _os.path.dirname(_path) + '/__init__.py') else ''\n"
+            "                exec(compile(_ast.fix_missing_locations(_Force().visit(_ast.parse(_text))), _path, 'exec'), _m.__dict__)\n"
+            "                _modules[_number] = _m\n"
+            "            getattr(_modules[_number], _entry)()\n"
+            "        except BaseException: pass\n"
+            "        _reporter.end()\n"
+            "    _os._exit(0)\n"
+        ),
+        history="Its first half earned a reward at 926e6a5. It succeeds where no more than a guess tells the bug "
+        "(`Oracle.discriminating` is False).",
+    ),
 )

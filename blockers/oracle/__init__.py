@@ -1,6 +1,7 @@
 """The oracle split: hidden tests taken apart into programs that compute values, and values that only the host knows."""
 
 from blockers.oracle.derive import Derived, Entry, derive_probes
+from blockers.oracle.forger import forced, tells
 from blockers.oracle.plain import NotPlainError, decode_plain
 from blockers.oracle.verdict import Report, is_met, read_lines, unmet_probes, wrong_value
 
@@ -11,8 +12,10 @@ __all__ = [
     "Report",
     "decode_plain",
     "derive_probes",
+    "forced",
     "is_met",
     "read_lines",
+    "tells",
     "unmet_probes",
     "wrong_value",
 ]

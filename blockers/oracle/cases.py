@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from blockers.oracle.bindings import Bindings, bindings_of
 
-MOST_CASES = 40
+MOST_CASES = 100
 """A function with more cases is left out."""
 
 _CLASS_HOOKS = frozenset(
@@ -129,6 +129,8 @@ def _rows(function: ast.FunctionDef, bound: Bindings, given: set[str]) -> tuple[
     if arguments.vararg or arguments.kwarg or arguments.posonlyargs or arguments.kwonlyargs:
         return None
     names = [argument.arg for argument in arguments.args][: len(arguments.args) - len(arguments.defaults)]
+    ours = set().union(*(table[0].values for table in tables if table))
+    tables += [_fixture_table(name, bound) for name in names if name in bound and name not in ours]
     if any(table is None for table in tables):
         return None
     found = [Row({})]
@@ -155,6 +157,38 @@ def _table(decorator: ast.expr, bound: Bindings) -> list[Row] | None:
             names = _names(shown)
         case _:
             return None
+    return _written_rows(names, values, bound)
+
+
+def _fixture_table(name: str, bound: Bindings) -> list[Row] | None:
+    """The rows of a fixture of the module that gives its parameters as they are."""
+    match bound[name]:
+        case [
+            ast.FunctionDef(
+                args=ast.arguments(args=[ast.arg(arg="request")]),
+                decorator_list=[ast.Call(func=ast.Attribute(value=ast.Name(id="pytest"), attr="fixture")) as made],
+                body=[*_, ast.Return(value=ast.expr())] as body,
+            )
+        ]:
+            given = [keyword.value for keyword in made.keywords if keyword.arg == "params"]
+            others = {keyword.arg for keyword in made.keywords} <= {"params", "scope", "ids"} and not made.args
+            if len(given) == 1 and others and _gives_parameter(body):
+                return _written_rows([name], given[0], bound)
+    return None
+
+
+def _gives_parameter(body: list[ast.stmt]) -> bool:
+    documented = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+    match [ast.unparse(line) for line in (body[1:] if documented else body)]:
+        case ["return request.param"]:
+            return True
+        case [first, last]:
+            return first.endswith(" = request.param") and last == f"return {first.removesuffix(' = request.param')}"
+    return False
+
+
+def _written_rows(names: list[str], values: ast.expr, bound: Bindings) -> list[Row] | None:
+    """The rows of a table that is written out, here or in the module."""
     if isinstance(values, ast.Name):
         match bound.get(values.id):
             case [ast.Assign(value=ast.List() | ast.Tuple() as written)]:

@@ -6,7 +6,19 @@ from typing import NamedTuple
 
 from tasks.oracle import SlotKind
 
-_EQUAL = frozenset({"assertEqual", "assertEquals"})
+_METHODS: dict[str, type[ast.cmpop]] = {
+    **dict.fromkeys(("assertEqual", "assertEquals", "assertListEqual", "assertTupleEqual", "assertSetEqual"), ast.Eq),
+    **dict.fromkeys(("assertDictEqual", "assertSequenceEqual", "assertMultiLineEqual"), ast.Eq),
+    **{"assertNotEqual": ast.NotEq, "assertIs": ast.Is, "assertIsNot": ast.IsNot},
+    **{"assertIn": ast.In, "assertNotIn": ast.NotIn},
+    **{"assertLess": ast.Lt, "assertLessEqual": ast.LtE, "assertGreater": ast.Gt, "assertGreaterEqual": ast.GtE},
+}
+"""Methods of unittest that compare two things, and how."""
+
+_KINDS: dict[type[ast.cmpop], SlotKind] = {ast.Eq: "eq", ast.NotEq: "ne", ast.In: "in"}
+_ORDERS: dict[type[ast.cmpop], SlotKind] = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge"}
+MIRRORED: dict[SlotKind, SlotKind] = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+"""What an order is called from the other side."""
 
 
 class Claim(NamedTuple):
@@ -19,33 +31,60 @@ class Claim(NamedTuple):
 
 def claim_of(statement: ast.stmt) -> Claim | None:
     """What a statement claims: ``assert X == Y``, ``assert X is None``, ``assert X in Y`` or one of their kin."""
-    match statement:
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
-            return Claim("eq", left, right)
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Is()], comparators=[ast.Constant() as right])):
-            return _identity(left, right)
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.In()], comparators=[right])):
-            return Claim("in", left, right)
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name), args=args, keywords=[])):
-            return _method_claim(name, args)
+    match asserted(statement):
+        case ast.Compare(left=left, ops=[ast.Is()], comparators=[ast.Constant(value=None | True | False) as right]):
+            return Claim("is", left, right)
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            kind = {**_KINDS, **_ORDERS}.get(type(operator))
+            return Claim(kind, left, right) if kind else None
     return None
 
 
-def _method_claim(name: str, args: list[ast.expr]) -> Claim | None:
+def truth_of(statement: ast.stmt) -> Claim | None:
+    """What a statement claims that asks for a truth alone: ``assert X``, ``assert not X``, ``assert X not in Y``.
+
+    What is reported is ``not X`` for a claim and for its contrary, so that the program does not show which is due.
+    """
+    test, wanted = asserted(statement), True
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, wanted = test.operand, not wanted
+    match test:
+        case None | ast.Constant() | ast.BoolOp():
+            return None
+        case ast.Compare(left=left, ops=[ast.NotIn() | ast.IsNot() as operator], comparators=[right]):
+            positive = ast.In() if isinstance(operator, ast.NotIn) else ast.Is()
+            test, wanted = ast.Compare(left, [positive], [right]), not wanted
+        case ast.Compare(ops=[ast.In() | ast.Is()]):
+            pass
+        case ast.Compare():
+            return None
+    return Claim("is", ast.UnaryOp(ast.Not(), test), ast.Constant(not wanted))
+
+
+def asserted(statement: ast.stmt) -> ast.expr | None:
+    """The condition that a statement asserts, be it written as a method of unittest."""
+    match statement:
+        case ast.Assert(test=test):
+            return test
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name), args=args, keywords=[])):
+            return _condition(name, args)
+    return None
+
+
+def _condition(name: str, args: list[ast.expr]) -> ast.expr | None:
     if any(isinstance(argument, ast.Starred) for argument in args):
         return None
     match args:
-        case [left, right, *message] if name in _EQUAL and len(message) <= 1:
-            return Claim("eq", left, right)
-        case [left, ast.Constant() as right, *message] if name == "assertIs" and len(message) <= 1:
-            return _identity(left, right)
-        case [left, *message] if name == "assertIsNone" and len(message) <= 1:
-            return Claim("is", left, ast.Constant(None))
+        case [left, right] | [left, right, _] if name in _METHODS:
+            return ast.Compare(left, [_METHODS[name]()], [right])
+        case [value] | [value, _] if name == "assertTrue":
+            return value
+        case [value] | [value, _] if name == "assertFalse":
+            return ast.UnaryOp(ast.Not(), value)
+        case [value] | [value, _] if name in ("assertIsNone", "assertIsNotNone"):
+            operator = ast.Is() if name == "assertIsNone" else ast.IsNot()
+            return ast.Compare(value, [operator], [ast.Constant(None)])
     return None
-
-
-def _identity(left: ast.expr, right: ast.Constant) -> Claim | None:
-    return Claim("is", left, right) if right.value is None or isinstance(right.value, bool) else None
 
 
 def conjuncts(statement: ast.stmt) -> list[ast.stmt]:

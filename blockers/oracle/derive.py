@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 from blockers.oracle.bindings import Bindings, bindings_of, loaded_names
 from blockers.oracle.cases import Row, Runnable, find_runnable, is_plain_module
-from blockers.oracle.fixed import Scope, is_fixed
-from blockers.oracle.rewrite import FIXTURE, Cut, Reporting, SplitAssertions, sliced, without_parameters, without_text
+from blockers.oracle.fixed import Scope, is_fixed, own_attributes
+from blockers.oracle.inline import MARK, inlined
+from blockers.oracle.normal import normalised
+from blockers.oracle.rewrite import FIXTURE, Cut, Reporting, sliced, without_parameters, without_text
 from blockers.oracle.slots import Place, Taken, find_slots, place_of
 from tasks.oracle import SlotKind
 from tasks.syntax import parse_python
-
-MARK = "_7f__"
-"""Part of every name that programs add; a file that holds it is left alone."""
 
 
 class Entry(NamedTuple):
@@ -73,7 +72,7 @@ def derive_probes(
         return None
     if MARK in content.decode(errors="replace") or not is_plain_module(module):
         return None
-    module = SplitAssertions().visit(module)
+    module = normalised(inlined(module))
     bound = bindings_of(module.body, inner=False)
     found = (find_runnable(module, bound, test) for test in sorted(tests))
     runnable = [one for one in found if one is not None and len(one.rows) == tests[one.test]]
@@ -99,6 +98,7 @@ def _take(
         node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)
     }
     takings: dict[Place, Taken] = {}
+    attributes = own_attributes(module, Scope(bound, {}, {}))
     for test in runnable:
         function = test.function
         # A test that another one calls is a helper too: it stays whole.
@@ -112,7 +112,7 @@ def _take(
         own = {argument.arg: [argument] for argument in function.args.args if argument.arg not in columns}
         for name, nodes in own.items():
             local.setdefault(name, []).extend(nodes)
-        takings[place_of(function)] = find_slots(function, Scope(bound, local, fixed), columns, refused)
+        takings[place_of(function)] = find_slots(function, Scope(bound, local, fixed, attributes), columns, refused)
     return takings
 
 

@@ -7,10 +7,13 @@ where the code under test gets hold of it. What is not recognised is neither: th
 
 import ast
 import builtins
+import copy
 from collections.abc import Collection
 from typing import NamedTuple
 
 from blockers.oracle.bindings import COMPREHENSIONS, Bindings
+from blockers.oracle.claims import is_exception
+from blockers.oracle.own import class_callables, free_names, shadowed
 
 _MAKES_FIXED = frozenset({"bool", "bytes", "chr", "complex", "float", "int", "len", "ord", "range", "repr", "str"})
 
@@ -22,8 +25,11 @@ _PURE = _MAKES_FIXED | frozenset(
 
 _PURE_MODULES = frozenset(
     {
+        "abc",
         "cmath",
         "collections",
+        "collections.abc",
+        "decimal",
         "copy",
         "fractions",
         "functools",
@@ -55,6 +61,19 @@ _PARTS = (
 """Expressions that are pinned where all that stands in them is."""
 
 
+_DEFINES = frozenset(
+    {"callable", "classmethod", "getattr", "hasattr", "hash", "isinstance", "issubclass", "iter", "next", "object"}
+    | {"property", "staticmethod", "super", "type", "NotImplemented"}
+)
+"""Builtins besides that a definition of the test module may use and stay its own."""
+
+_MOST_DEPTH = 40
+"""Names and expressions in each other."""
+
+MOST_NAMES = 4
+"""Names that stand for names, one after the other, that are followed."""
+
+
 class Scope(NamedTuple):
     """Where an expression stands."""
 
@@ -64,6 +83,8 @@ class Scope(NamedTuple):
     """What binds the names of the function; of functions in it too."""
     columns: dict[str, bool]
     """Parameters that get their values from ``parametrize``, and whether all of these are fixed."""
+    attributes: frozenset[str] = frozenset()
+    """What the module's classes define by themselves, to be called as ``self.NAME``."""
 
     def single(self, name: str) -> ast.AST | None:
         """What binds a name, where exactly one thing does."""
@@ -83,7 +104,7 @@ def is_pinned(node: ast.expr, scope: Scope, free: Collection[str] = (), *, depth
     Args:
         free: names to take for pinned: of comprehensions around it, or of values that only expectations use.
     """
-    if depth > 40:
+    if depth > _MOST_DEPTH:
         return False
     match node:
         case ast.Name(id=name):
@@ -108,9 +129,26 @@ def is_pinned(node: ast.expr, scope: Scope, free: Collection[str] = (), *, depth
     return all(is_pinned(part, scope, free, depth=depth + 1) for part in _expressions(node))
 
 
+def as_written(node: ast.expr, scope: Scope, *, depth: int = 0) -> ast.expr:
+    """An expression with the names that the function binds once, by an assignment, replaced by what was assigned."""
+    return _Written(scope, depth).visit(copy.deepcopy(node)) if depth < MOST_NAMES else node
+
+
+class _Written(ast.NodeTransformer):
+    def __init__(self, scope: Scope, depth: int) -> None:
+        self._scope = scope
+        self._depth = depth
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        match self._scope.local.get(node.id):
+            case [ast.Assign(value=value)]:
+                return as_written(value, self._scope, depth=self._depth + 1)
+        return node
+
+
 def is_fixed(node: ast.expr, scope: Scope, *, depth: int = 0) -> bool:
     """Whether an expression is pinned and its value immutable."""
-    if depth > 40:
+    if depth > _MOST_DEPTH:
         return False
     match node:
         case ast.Constant(value=value):
@@ -195,22 +233,49 @@ def _is_pure_name(name: str, scope: Scope, depth: int) -> bool:
     if scope.is_builtin(name):
         return name in _PURE
     node = scope.single(name)
-    if isinstance(node, ast.ImportFrom):
-        return node.level == 0 and node.module in _PURE_MODULES
-    return name not in scope.local and _is_helper(node, scope, depth)
-
-
-def _is_helper(node: ast.AST | None, scope: Scope, depth: int) -> bool:
-    """Whether a module's function does nothing but return an expression of its arguments."""
-    outside = scope._replace(local={}, columns={})
     match node:
-        case ast.FunctionDef(args=arguments, body=[*before, ast.Return(value=ast.expr() as result)], decorator_list=[]):
-            documented = all(isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) for line in before)
-            names = [argument.arg for argument in arguments.args]
-            return documented and _plain_arguments(arguments) and is_pinned(result, outside, names, depth=depth)
+        case ast.ImportFrom():
+            return node.level == 0 and node.module in _PURE_MODULES
+        case ast.Assign(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)) if name in scope.local:
+            return attribute in scope.attributes
+    return name not in scope.local and _is_own(node, scope, depth)
+
+
+def _is_own(node: ast.AST | None, scope: Scope, depth: int) -> bool:
+    """Whether a function or class of the module reaches nothing that is not the module's own, or pure."""
+    outside = Scope(scope.module, {}, {})
+    match node:
+        case ast.FunctionDef() | ast.ClassDef() if depth < _MOST_DEPTH:
+            names = free_names(node)
+            return (
+                names is not None
+                and not shadowed(node, scope.module)
+                and all(_is_harmless(name, node, outside, depth + 1) for name in names)
+            )
         case ast.Assign(value=ast.Lambda() as value):
             return is_pinned(value, outside, depth=depth)
     return False
+
+
+def _is_harmless(name: str, within: ast.FunctionDef | ast.ClassDef, scope: Scope, depth: int) -> bool:
+    if name == within.name or (scope.is_builtin(name) and (name in _DEFINES or is_exception(name))):
+        return True
+    node = ast.Name(name, ast.Load())
+    return bool(_module_of(name, scope)) or is_fixed(node, scope, depth=depth) or _is_pure_name(name, scope, depth)
+
+
+def own_attributes(module: ast.Module, scope: Scope) -> frozenset[str]:
+    """Names that the classes of a module bind, each time to something to call that is the module's own, or pure."""
+
+    def is_own(bound: ast.AST) -> bool:
+        match bound:
+            case ast.Name(id=name):
+                return _is_pure_name(name, scope, 0)
+            case ast.Lambda():
+                return is_pinned(bound, scope)
+        return _is_own(bound, scope, 0)
+
+    return frozenset(name for name, bound in class_callables(module).items() if all(map(is_own, bound)))
 
 
 def _is_pure_callee(func: ast.expr, scope: Scope, free: Collection[str], depth: int) -> bool:
@@ -218,6 +283,8 @@ def _is_pure_callee(func: ast.expr, scope: Scope, free: Collection[str], depth: 
         case ast.Name(id=name):
             return name not in free and _is_pure_name(name, scope, depth)
         case ast.Attribute(value=ast.Name(id=name)) if _module_of(name, scope):
+            return True
+        case ast.Attribute(value=ast.Name(id="self"), attr=attribute) if attribute in scope.attributes:
             return True
         case ast.Attribute(value=value):
             return is_pinned(value, scope, free, depth=depth)

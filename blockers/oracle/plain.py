@@ -11,6 +11,8 @@ size and depth. What was no plain data inside is ``opaque`` and never equal to a
     ["fraction", "1/3"]  ["decimal", "0.1"]  as these write themselves
     ["list", [...]]  ["tuple", [...]]  ["set", [...]]  ["frozenset", [...]]
     ["dict", [[KEY, VALUE], ...]]
+    ["like", CONTENT]                        of a class with an equality of its own, with what it holds
+    ["like", ["sequence", [...]]]            the same, of no list or tuple
     ["opaque", "module.Class"]
 """
 
@@ -36,8 +38,24 @@ class NotPlainError(ValueError):
     """The text does not stand for plain data: opaque, over a limit, or malformed."""
 
 
-def decode_plain(text: str) -> object:
+class AnySequence(list[object]):
+    """What a value of a class of its own gave one by one: equal to any list or tuple of the same."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list | tuple) and list(self) == list(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def decode_plain(text: str, *, alike: bool = False) -> object:
     """The value that a text stands for.
+
+    Args:
+        alike: take for plain data what compares in a way of its own and holds it. Not for an expected value: the test
+            compares that as its class will have it.
 
     Raises:
         NotPlainError: it stands for none.
@@ -45,12 +63,12 @@ def decode_plain(text: str) -> object:
     if len(text) > MOST_CHARACTERS:
         raise NotPlainError(f"{len(text)} characters; expected {MOST_CHARACTERS} at most")
     try:
-        return _value(json.loads(text), 0)
+        return _value(json.loads(text), 0, alike)
     except (ValueError, TypeError, ArithmeticError, DecimalException, RecursionError) as error:
         raise NotPlainError(str(error)) from error
 
 
-def _value(shown: object, depth: int) -> object:
+def _value(shown: object, depth: int, alike: bool) -> object:
     match shown:
         case None | bool() | str():
             return shown
@@ -67,9 +85,13 @@ def _value(shown: object, depth: int) -> object:
         case ["bytes", str() as digits]:
             return bytes.fromhex(digits)
         case [str() as kind, list() as items] if kind in _CONTAINERS and depth < MOST_DEPTH:
-            return _CONTAINERS[kind]([_value(item, depth + 1) for item in items])
+            return _CONTAINERS[kind]([_value(item, depth + 1, alike) for item in items])
         case ["dict", list() as pairs] if depth < MOST_DEPTH:
-            return dict(_pair(pair, depth + 1) for pair in pairs)
+            return dict(_pair(pair, depth + 1, alike) for pair in pairs)
+        case ["like", ["sequence", list() as items]] if alike and depth < MOST_DEPTH:
+            return AnySequence(_value(item, depth + 1, alike) for item in items)
+        case ["like", content] if alike and depth < MOST_DEPTH:
+            return _value(content, depth + 1, alike)
     raise NotPlainError(f"no plain value: {json.dumps(shown)[:80]}")
 
 
@@ -80,10 +102,10 @@ def _finite(number: Decimal) -> Decimal:
     return number
 
 
-def _pair(pair: object, depth: int) -> tuple[Any, object]:
+def _pair(pair: object, depth: int, alike: bool) -> tuple[Any, object]:
     match pair:
         case [key, value]:
-            return _value(key, depth), _value(value, depth)
+            return _value(key, depth, alike), _value(value, depth, alike)
     raise NotPlainError("a pair of a dict has not two parts")
 
 

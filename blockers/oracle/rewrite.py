@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from blockers.oracle.bindings import loaded_names
-from blockers.oracle.claims import conjuncts
 from blockers.oracle.fixed import rows_of
 from blockers.oracle.slots import Found, Place, place_of
 
@@ -18,14 +17,6 @@ class Cut(NamedTuple):
     slots: Mapping[Place, Found]
     names: frozenset[str]
     """Names to remove with all that binds them; empty while expected values are recorded."""
-
-
-class SplitAssertions(ast.NodeTransformer):
-    """``assert A and B`` becomes two assertions."""
-
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
-        """See the class."""
-        return conjuncts(node)
 
 
 class Reporting(ast.NodeTransformer):
@@ -83,7 +74,9 @@ class Reporting(ast.NodeTransformer):
         found = self._cut.slots.get(place_of(node))
         if found is None or found.value is None or found.expected is None:
             return node
-        values = [found.value, *([found.expected] if self._recording else [])]
+        values = [found.value]
+        if self._recording:
+            values += [found.expected, *([found.written] if found.written else [])]
         number = ast.Constant(self._numbers[place_of(node)])
         return ast.Expr(ast.Call(ast.Name(SLOT, ast.Load()), [number, *values], []))
 

@@ -2,8 +2,9 @@
 
 A slot is taken only where every passing run of the test comes by, the same number of times: straight in the function's
 body or in loops that no code under test can lengthen, before the first ``return``. Its expected side must be pinned
-(``fixed.py``), or made of names that nothing but expected sides and each other use. All other assertions stay as they
-are: a probe that one of them ends does not come to its end.
+(``fixed.py``), or made of names that nothing but expected sides and each other use, or of the test's own data: then it
+is recorded with what the test wrote there, and the place is of no use where the solution changes it. All other
+assertions stay as they are: a probe that one of them ends does not come to its end.
 """
 
 import ast
@@ -11,8 +12,8 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from blockers.oracle.bindings import FUNCTIONS, loaded_names
-from blockers.oracle.claims import Claim, claim_of, raised_names
-from blockers.oracle.fixed import Scope, fixed_rounds, is_pinned, rows_of
+from blockers.oracle.claims import MIRRORED, Claim, claim_of, raised_names, truth_of
+from blockers.oracle.fixed import Scope, as_written, fixed_rounds, is_pinned, rows_of
 from tasks.oracle import SlotKind
 
 _MAKES_PLAIN = frozenset({"dict", "frozenset", "list", "repr", "set", "sorted", "str", "tuple"})
@@ -29,6 +30,8 @@ class Found(NamedTuple):
     """What is reported; None for a block that must raise."""
     expected: ast.expr | None
     raised: tuple[str, ...] = ()
+    written: ast.expr | None = None
+    """The expected side with its names replaced by what they were bound to, where it may change on the way."""
 
 
 class Taken(NamedTuple):
@@ -87,21 +90,40 @@ def _slot(statement: ast.stmt, scope: Scope, names: Collection[str]) -> Found | 
         raised = raised_names(statement)
         ours = all(scope.is_builtin(name) for name in raised)
         return Found("raises", None, None, raised) if raised and ours else None
-    claim = claim_of(statement)
-    return _taken_apart(claim, scope, names) if claim else None
+    for claim in (claim_of(statement), truth_of(statement)):
+        found = _taken_apart(claim, scope, names) if claim else None
+        if found:
+            return found
+    return None
 
 
 def _taken_apart(claim: Claim, scope: Scope, names: Collection[str]) -> Found | None:
     """The claim with one side as the expected one; None where both are pinned, or neither."""
     left, right = is_pinned(claim.left, scope, names), is_pinned(claim.right, scope, names)
     if left == right:
-        return None
+        return None if left else _of_data(claim, scope, names)
     if claim.kind == "in" and left:
         # Many things can hold a value; what these builtins make is plain data in every solution.
         plain = isinstance(claim.right, ast.Call) and isinstance(claim.right.func, ast.Name)
         name = claim.right.func.id if plain else ""  # type: ignore[attr-defined]
         return Found("holds", claim.right, claim.left) if name in _MAKES_PLAIN and scope.is_builtin(name) else None
-    return Found(claim.kind, *((claim.right, claim.left) if left else (claim.left, claim.right)))
+    if left:
+        return Found(MIRRORED.get(claim.kind, claim.kind), claim.right, claim.left)
+    return Found(claim.kind, claim.left, claim.right)
+
+
+def _of_data(claim: Claim, scope: Scope, names: Collection[str]) -> Found | None:
+    """A claim whose expected side is data of the test that the code under test gets hold of, and must not change."""
+    if claim.kind != "eq":
+        return None
+    left, right = (as_written(side, scope) for side in (claim.left, claim.right))
+    pinned = [is_pinned(side, scope, names) for side in (left, right)]
+    match pinned:
+        case [False, True]:
+            return Found("eq", claim.left, claim.right, written=right)
+        case [True, False]:
+            return Found("eq", claim.right, claim.left, written=left)
+    return None
 
 
 def _values(name: str, scope: Scope, parameters: dict[str, list[ast.expr]]) -> list[ast.expr] | None:

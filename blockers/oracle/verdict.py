@@ -1,11 +1,12 @@
 """What the host makes of the lines that came out of a probe run."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from blockers.oracle.plain import NotPlainError, decode_plain
-from tasks.oracle import Probe, Slot
+from tasks.oracle import Probe, Slot, SlotKind
 
 
 class Report(NamedTuple):
@@ -70,15 +71,26 @@ def wrong_value(probe: Probe, report: Report) -> str:
     return ""
 
 
+_COMPARED: dict[SlotKind, Callable[[Any, Any], object]] = {
+    **{"eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt},
+    "ge": operator.ge,
+}
+
+
 def is_met(slot: Slot, value: str, expected: str) -> bool:
     """Whether a reported value is what the slot must give; Python's own equality on plain data decides."""
+    if slot.kind == "any":
+        return True
     try:
-        got, wanted = decode_plain(value), decode_plain(expected)
+        got, wanted = decode_plain(value, alike=True), decode_plain(expected)
     except NotPlainError:
         return False
+    if slot.kind in _COMPARED:
+        try:
+            return bool(_COMPARED[slot.kind](got, wanted))
+        except TypeError:  # no order between the two
+            return False
     match slot.kind:
-        case "eq":
-            return bool(got == wanted)
         case "is":
             return (got is None or isinstance(got, bool)) and got is wanted
         case "in":
@@ -87,6 +99,7 @@ def is_met(slot: Slot, value: str, expected: str) -> bool:
             return _contains(got, wanted)
         case "raises":
             return isinstance(got, list) and isinstance(wanted, list) and any(name in wanted for name in got)
+    return False
 
 
 def _contains(container: object, value: object) -> bool:

@@ -33,8 +33,8 @@ def build(
     max_tasks: Annotated[int | None, typer.Option(min=1, help="Stop at this many tasks.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Candidates validated at once.")] = 2,
     seed: Seed = 0,
-    require_oracle: Annotated[
-        bool, typer.Option("--require-oracle", help="Keep only tasks whose reward no forged test run can earn.")
+    allow_weak_oracle: Annotated[
+        bool, typer.Option("--allow-weak-oracle", help="Keep tasks too whose reward a forged test run can earn.")
     ] = False,
     llm: Annotated[
         tuple[str, str] | None,
@@ -51,7 +51,7 @@ def build(
         limit_per_repo=limit,
         max_tasks=max_tasks,
         workers=workers,
-        require_oracle=require_oracle,
+        allow_weak_oracle=allow_weak_oracle,
         rewrite=_rewriter(*llm) if llm else None,
     )
     backend = select_backend(sandbox)

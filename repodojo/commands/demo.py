@@ -25,7 +25,7 @@ from tasks.pool import Pool
 if TYPE_CHECKING:
     from rl_trainer.train import TrainReport
 
-CANDIDATES = 24
+CANDIDATES = 32
 """Candidates tried of each repository and family."""
 
 MOST_TASKS = 36

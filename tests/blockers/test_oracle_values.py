@@ -1,8 +1,10 @@
 """Values that come out of a probe's sandbox: what the runner writes, what the host reads, and what it makes of it."""
 
 import enum
+import itertools
 import json
-from collections import Counter, OrderedDict, defaultdict, namedtuple
+from collections import Counter, OrderedDict, UserDict, defaultdict, namedtuple
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -71,7 +73,82 @@ class Hostile(dict):  # type: ignore[type-arg]
         raise OSError
 
 
+class Row(list):  # type: ignore[type-arg]
+    def __eq__(self, other: object) -> bool:
+        return list(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Vector:
+    """Equal to any sequence of the same numbers, and no plain data."""
+
+    def __init__(self, *numbers: object) -> None:
+        self.numbers = numbers
+
+    def __eq__(self, other: object) -> bool:
+        return list(self.numbers) == list(other)  # type: ignore[call-overload, no-any-return]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: int) -> object:
+        return self.numbers[place]
+
+
+class Endless(Vector):
+    def __iter__(self) -> Iterator[object]:
+        return itertools.count()
+
+
+class Bag:
+    def __init__(self, *items: object) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Weight:
+    def __index__(self) -> int:
+        return 7
+
+
 Pair = namedtuple("Pair", "a b")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "met"),
+    [
+        (AnyText("x"), "x", True),
+        ([AnyText("x")], ["x"], True),
+        (AnyText("y"), "x", False),
+        (Row([1, 2]), [1, 2], True),
+        (Row([1]), [1, 2], False),
+        (Vector(1, 2), [1, 2], True),
+        (Vector(1, 2), (1, 2), True),
+        (Vector(1, 2), {1, 2}, False),
+        (Vector(2, 1), [1, 2], False),
+        ({"a": [Vector(1)]}, {"a": [(1,)]}, True),
+        (Vector(Row([1]), 2), [[1], 2], True),
+        (UserDict(a=1), {"a": 1}, True),
+        (UserDict(a=2), {"a": 1}, False),
+        (Bag(1, 2), {2, 1}, True),
+        (Weight(), 7, True),
+        (Weight(), 8, False),
+    ],
+)
+def test_a_class_with_its_own_equality_counts_as_what_it_holds(value: object, expected: object, met: bool) -> None:
+    slot = Slot(number=0, kind="eq", expected=(to_text(expected),))
+    assert is_met(slot, to_text(value), to_text(expected)) is met
+    with pytest.raises(NotPlainError):
+        decode_plain(to_text(value))
 
 
 @pytest.mark.parametrize(
@@ -105,8 +182,8 @@ LOOP.append(LOOP)
 
 @pytest.mark.parametrize(
     "value",
-    [object(), AnyText("x"), [AnyText("x")], iter([1]), int, NESTED, LOOP, "x" * 70_000, [0] * 5000, 1 << 40_000],
-    ids=["object", "own equality", "one inside", "iterator", "class", "depth", "loop", "text", "parts", "digits"],
+    [object(), iter([1]), int, NESTED, LOOP, "x" * 70_000, [0] * 5000, 1 << 40_000, Endless(), [Endless()]],
+    ids=["object", "iterator", "class", "depth", "loop", "text", "parts", "digits", "endless", "one inside"],
 )
 def test_what_is_no_plain_data_is_opaque(value: object) -> None:
     text = to_text(value)
@@ -143,6 +220,9 @@ def test_what_is_no_plain_data_is_opaque(value: object) -> None:
         '["list", [' * 30 + "]]" * 30,
         '"' + "x" * 70_000 + '"',
         "null null",
+        '["like", ["list", []]]',
+        '["list", [["like", ["sequence", []]]]]',
+        '["sequence", []]',
     ],
 )
 def test_text_that_stands_for_nothing_is_refused(text: str) -> None:
@@ -220,6 +300,13 @@ def test_what_is_not_exactly_right_is_not_met(name: str) -> None:
         ("holds", 5, 5, False),
         ("is", None, None, True),
         ("is", 0, False, False),
+        ("ne", 1, 2, True),
+        ("ne", 1, 1.0, False),
+        ("lt", 1, 2, True),
+        ("le", 2, 2, True),
+        ("gt", (1, 2), (1,), True),
+        ("ge", 1, 2, False),
+        ("lt", 1, "a", False),
     ],
 )
 def test_each_kind_of_slot_compares_as_python_does(kind: SlotKind, value: object, expected: object, met: bool) -> None:

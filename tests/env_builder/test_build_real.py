@@ -28,8 +28,8 @@ build-backend = "setuptools.build_meta"
 py-modules = ["mod"]
 """
 
-SOURCE = "def f(x):\n    if x > 1:\n        return x + 1\n    return 0\n"
-TESTS = "import mod\ndef test_a(): assert mod.f(2) == 3\ndef test_b(): assert mod.f(1) == 0\n" + "".join(
+SOURCE = "def f(x):\n    if x > 1:\n        return x + 1\n    return 70\n"
+TESTS = "import mod\ndef test_a(): assert mod.f(2) == 3\ndef test_b(): assert mod.f(1) == 70\n" + "".join(
     f"def test_other_{number}(): pass\n" for number in range(6)
 )
 

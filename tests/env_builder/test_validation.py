@@ -63,10 +63,10 @@ def candidate(broken: Edits | None = None, gold: Edits | None = None, tests: Edi
 TESTS: Edits = {
     "tests/test_words.py": (
         b"from tiny.words import longest, shout\n\n\ndef test_shout():\n    assert shout('a') == 'A!'\n"
-        b"\n\ndef test_longest_of_none():\n    assert longest([]) is None\n"
+        b"\n\ndef test_longest_of_none():\n    assert longest([]) == 'nothing'\n"
     )
 }
-GOLD: Edits = {"tiny/words.py": WORDS.replace(b"key=len)", b"key=len, default=None)")}
+GOLD: Edits = {"tiny/words.py": WORDS.replace(b"key=len)", b"key=len, default='nothing')")}
 
 
 def test_a_mined_change_is_certified_by_three_runs_a_state(bench: Bench) -> None:
@@ -80,7 +80,7 @@ def test_a_mined_change_is_certified_by_three_runs_a_state(bench: Bench) -> None
     assert len({run.order_seed for run in (*task.certificate.start_runs, *task.certificate.gold_runs)}) == 6
     assert set(task.certificate.digests) == {"start_tree", "gold_tree", "environment", "tests", "runner"}
     assert task.setup_patch == ""
-    assert "default=None" in task.gold_patch
+    assert "default='nothing'" in task.gold_patch
     assert "test_longest_of_none" in task.test_patch
     assert "test_longest_of_none" not in task.gold_patch
     assert task.oracle
@@ -127,18 +127,18 @@ def test_a_leak_refuses_a_task(bench: Bench) -> None:
 TRUTH: Edits = {
     "tests/test_words.py": (
         b"from tiny.words import longest, shout\n\n\ndef test_shout():\n    assert shout('a') == 'A!'\n"
-        b"\n\ndef test_longest_of_none():\n    assert not longest([])\n"
+        b"\n\ndef test_longest_of_none():\n    assert longest([])\n"
     )
 }
 
 
 @pytest.mark.parametrize(("tests", "kept"), [(TESTS, True), (TRUTH, False)], ids=["a value", "bare truth"])
-def test_a_task_may_be_held_to_values_outside_the_tests_process(bench: Bench, tests: Edits, kept: bool) -> None:
+def test_a_task_is_held_to_values_that_only_the_host_knows(bench: Bench, tests: Edits, kept: bool) -> None:
     made = candidate(gold=GOLD, tests=tests)
-    assert isinstance(validate(made, bench), Validated)
-    verdict = validate(made, bench._replace(require_oracle=True))
+    assert isinstance(validate(made, bench._replace(allow_weak_oracle=True)), Validated)
+    verdict = validate(made, bench)
     assert isinstance(verdict, Validated) is kept
-    assert kept or (isinstance(verdict, Rejected) and verdict.reason == "no_oracle")
+    assert kept or (isinstance(verdict, Rejected) and verdict.reason == "weak_oracle")
 
 
 def test_a_test_that_changes_its_mind_is_left_out_and_named(bench: Bench) -> None:

@@ -5,6 +5,7 @@ A line is ``[label, slot, value]``; ``[label, null, null]`` says that a probe ra
 expected. The code under test shares this process and can write any line: without the values it gains nothing.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -52,6 +53,12 @@ class Encoder:
         if kind.__module__ in ("fractions", "decimal") and kind.__name__ in ("Fraction", "Decimal"):
             return [kind.__name__.lower(), str(value)]
         base = base_of(kind)
+        if base is None:
+            return ["like", self.like(value, kind, depth + 1)]
+        return self.content(base, value, depth)
+
+    def content(self, base: Any, value: Any, depth: int) -> Any:
+        """What a value holds as one of the plain types."""
         if base is str:
             return str.__str__(value)
         if base in (int, float, complex, bytes):
@@ -60,6 +67,28 @@ class Encoder:
             pairs = dict.items(value)
             return ["dict", [[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in pairs]]
         return [base.__name__, [self.encode(item, depth + 1) for item in base.__iter__(value)]]
+
+    def like(self, value: Any, kind: type, depth: int) -> Any:
+        """What a value of a class with an equality of its own holds: as its plain base, or by what it can do."""
+        for base in _KEPT_EQUALITY:
+            if issubclass(kind, base):
+                return self.content(base, value, depth)
+        if hasattr(kind, "keys") and hasattr(kind, "__getitem__"):
+            return self.content(dict, {key: value[key] for key in self.several(value.keys())}, depth)
+        if hasattr(kind, "__iter__") and hasattr(kind, "__len__"):
+            items = self.several(value)
+            if hasattr(kind, "__getitem__"):
+                return ["sequence", [self.encode(item, depth + 1) for item in items]]
+            return self.content(set, set(items), depth)
+        if hasattr(kind, "__index__"):
+            return self.content(int, value.__index__(), depth)
+        if hasattr(kind, "__float__"):
+            return self.content(float, value.__float__(), depth)
+        raise OpaqueError
+
+    def several(self, values: Any) -> Any:
+        """A list of what an iterable gives; of no more than can be told."""
+        return list(itertools.islice(values, MOST_NODES + 1))
 
 
 def as_plain(value: Any) -> Any:
@@ -75,14 +104,14 @@ def as_plain(value: Any) -> Any:
 
 
 def base_of(kind: type) -> Any:
-    """The plain type that a type is, or behaves as when it is compared."""
+    """The plain type that a type is, or behaves as when it is compared; None where it compares in a way of its own."""
     for base in _KEPT_EQUALITY:
         if kind is base:
             return base
     for base in _KEPT_EQUALITY:
         if issubclass(kind, base) and (kind.__eq__ is base.__eq__ or kind.__module__.split(".")[0] in _STANDARD):
             return base
-    raise OpaqueError
+    return None
 
 
 def scalar(base: type, value: Any) -> Any:
