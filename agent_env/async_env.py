@@ -17,6 +17,7 @@ from typing import Any, SupportsFloat, TypeVar
 
 import gymnasium
 
+from agent_env import given
 from agent_env.env import SWEEnv
 from agent_env.errors import EpisodeError
 from agent_env.wrappers.base import inner_env
@@ -143,8 +144,7 @@ async def play_episodes(
     Raises:
         ExceptionGroup: ``play`` raised; the other episodes were cancelled and closed.
     """
-    if not isinstance(concurrency, int) or concurrency < 1:
-        raise BadInputError(f"concurrency is {concurrency!r}; expected a whole number above 0")
+    given.whole_number("concurrency", concurrency)
     waiting = list(enumerate(jobs))[::-1]
     results: dict[int, _Result] = {}
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import gymnasium
 
+from agent_env import given
 from agent_env.episode import Episode, Rules
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, LimitStopped, Scored
@@ -91,13 +92,16 @@ class SWEEnv(gymnasium.Env[str, str]):
             feedback=feedback,
             packages=packages,
         )
-        opened = pool if isinstance(pool, Pool) else Pool(pool)
+        if store is not None and not isinstance(store, EnvironmentStore):
+            raise BadInputError(f"store is {store!r:.100}; expected an EnvironmentStore, or None for this user's cache")
+        given.flag("tripwires", tripwires)
+        self._agent = given.text("agent", agent, "who acts")
+        self._trajectories = given.folder("trajectories", trajectories) if trajectories is not None else None
+        opened = pool if isinstance(pool, Pool) else Pool(given.path("pool", pool))
         self.tasks = _choose(opened, split, tasks)
         self.bench = Workbench(opened, store or EnvironmentStore(select_backend(sandbox)), tripwires=tripwires)
         self.observation_space = TextSpace()
         self.action_space = TextSpace()
-        self._trajectories = Path(trajectories) if trajectories is not None else None
-        self._agent = agent
         self.episode: Episode | None = None
         """The running or last episode: its task, transcript, recorder and outcome."""
 
@@ -118,8 +122,8 @@ class SWEEnv(gymnasium.Env[str, str]):
             BadInputError: no such option, no such task, or an environment that cannot be built.
             SandboxError: the machine failed; no episode has begun.
         """
-        super().reset(seed=seed)
-        task = self._pick(options or {})
+        super().reset(seed=given.seed(seed))
+        task = self._pick(given.options(options))
         self.close()
         episode = Episode(task, self.bench, self.rules)
         if self._trajectories is not None:
@@ -192,7 +196,10 @@ class SWEEnv(gymnasium.Env[str, str]):
         for task in self.tasks:
             if task.id == wanted:
                 return task
-        raise BadInputError(f"no task {wanted!r} among the {len(self.tasks)} of this environment")
+        raise BadInputError(
+            f"no task {wanted!r:.100} among the {len(self.tasks)} of this environment: expected one of their ids, as "
+            "[task.id for task in env.tasks] gives them"
+        )
 
 
 def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:
@@ -201,6 +208,7 @@ def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:
     if ids is None:
         chosen = pool.tasks(split)
     else:
+        ids = given.texts("tasks", ids, "task ids")
         found = {task.id: task for task in pool.rows(split)}
         if unknown := sorted(set(ids) - set(found)):
             raise BadInputError(f"{pool.path} has no task {unknown[0]!r} in split {split!r}; see `repodojo pool ls`")

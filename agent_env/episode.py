@@ -18,6 +18,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent_env import given
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
 from agent_env.prompt import render_prompt
@@ -196,8 +197,7 @@ class Episode:
             EpisodeError: as for ``turn``, or it was ended meanwhile.
             InfraError, OSError: the machine failed; there are no others, and this one goes on.
         """
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise BadInputError(f"count is {count!r}; expected a whole number above 0")
+        given.whole_number("count", count)
         with self._one_at_a_time(), ExitStack() as made:
             sandbox = self._require_running()
             try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from agent_env import given
 from agent_env.tools.formats import DEFAULT_FORMAT, choose_format
 from agent_env.tools.observation import DEFAULT_CHARS
 from tasks.errors import BadInputError
@@ -36,8 +37,10 @@ class Rules:
         choose_format(self.call_format)
         if self.packages not in (None, "frozen"):
             raise BadInputError(f"packages is {self.packages!r}; expected None or 'frozen'")
-        numbers = ["max_steps", "time_limit", "command_timeout", "observation_chars", "timeouts_in_a_row"]
-        for name in numbers if self.silence_timeout is None else [*numbers, "silence_timeout"]:
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not value > 0:
-                raise BadInputError(f"{name} is {value!r}; expected a number above 0")
+        given.flag("feedback", self.feedback)
+        for name in ("max_steps", "observation_chars", "timeouts_in_a_row"):
+            given.whole_number(name, getattr(self, name))
+        given.seconds("time_limit", self.time_limit, endless=True)
+        given.seconds("command_timeout", self.command_timeout)
+        if self.silence_timeout is not None:
+            given.seconds("silence_timeout", self.silence_timeout)

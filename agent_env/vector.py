@@ -19,10 +19,12 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from agent_env import given
 from agent_env.env import SWEEnv
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed
 from agent_env.vector_options import read_options, read_seeds
+from agent_env.wrappers.base import inner_env
 from tasks.errors import BadInputError, InfraError
 
 MOST_THREADS = 128
@@ -71,12 +73,15 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
         threads: int | None = None,
         **arguments: Any,
     ) -> None:
-        for name, value in (("num_envs", num_envs), ("threads", threads if threads is not None else 1)):
-            if not isinstance(value, int) or value < 1:
-                raise BadInputError(f"{name} is {value!r}; expected a whole number above 0")
+        given.whole_number("num_envs", num_envs)
+        given.whole_number("threads", threads, or_none=True)
+        if wrap is not None and not callable(wrap):
+            raise BadInputError(f"wrap is {wrap!r:.100}; expected a function from an environment to one, or None")
         first = SWEEnv(**arguments)
         self._bare = [first, *(first.twin() for _ in range(num_envs - 1))]
         self.envs: list[gymnasium.Env[str, str]] = [wrap(env) if wrap else env for env in self._bare]
+        for env in self.envs:
+            inner_env(env)  # refuses another kind
         self.num_envs = num_envs
         self.render_mode = first.render_mode
         self.single_observation_space = self.envs[0].observation_space
@@ -107,12 +112,12 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
             BadInputError: such options, such tasks or such seeds there are not, or an environment cannot be built.
         """
         seeds = read_seeds(seed, self.num_envs)
-        mask, ids = read_options(options or {}, self.num_envs, {task.id for task in self._bare[0].tasks})
+        mask, ids = read_options(given.options(options), self.num_envs, {task.id for task in self._bare[0].tasks})
 
         def begin(number: int) -> tuple[str, dict[str, Any]]:
-            given = None if ids[number] is None else {"task_id": ids[number]}
+            wanted = None if ids[number] is None else {"task_id": ids[number]}
             try:
-                return self.envs[number].reset(seed=seeds[number], options=given)
+                return self.envs[number].reset(seed=seeds[number], options=wanted)
             except (InfraError, OSError):
                 return "[the sandbox did not start]", self._bare[number].info()
 
@@ -179,7 +184,8 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
     def _check(self, actions: Actions) -> list[int]:
         """The numbers of those that take a turn."""
         # An array is no Sequence, and may well hold texts.
-        length = len(actions) if hasattr(actions, "__len__") and not isinstance(actions, str) else None
+        is_list = isinstance(actions, Sequence | np.ndarray) and not isinstance(actions, str | bytes)
+        length = len(actions) if is_list else None
         if length != self.num_envs:
             raise BadInputError(
                 f"actions are {type(actions).__name__} of length {length}; expected one text or None for each "

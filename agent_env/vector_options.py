@@ -46,12 +46,14 @@ def read_options(
     for number in np.flatnonzero(mask):
         wanted = ids[number]
         if wanted is not None and not (isinstance(wanted, str) and wanted in task_ids):
-            raise BadInputError(f"no task {wanted!r} among the {len(task_ids)} of this environment")
+            raise BadInputError(
+                f"no task {wanted!r:.100} among the {len(task_ids)} of this environment: expected one of their ids"
+            )
     return mask, ids
 
 
 def _is_seed(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _read_mask(mask: Any, count: int) -> npt.NDArray[np.bool_]:

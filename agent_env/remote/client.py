@@ -17,6 +17,7 @@ import gymnasium
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from agent_env import given
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed
 from agent_env.remote.errors import RemoteError
@@ -60,9 +61,9 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
         tls_ca: str | Path | None = None,
         reply_seconds: float = 900.0,
     ) -> None:
-        self._url, self._tls = _socket_url(url, tls_ca)
-        self._key = api_key if api_key is not None else os.environ.get(KEY_VARIABLE)
-        self._reply_seconds = reply_seconds
+        self._url, self._tls = _socket_url(given.text("url", url, "http://HOST:PORT or https://HOST:PORT"), tls_ca)
+        self._key = _checked_key(api_key if api_key is not None else os.environ.get(KEY_VARIABLE))
+        self._reply_seconds = given.seconds("reply_seconds", reply_seconds)
         self._socket: ClientConnection | None = None
         self._session = ExitStack()
         self._info: dict[str, Any] | None = None
@@ -79,12 +80,14 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
             BadInputError: no such option or task, or the API key is refused.
             RemoteError: the server cannot be reached, is full, or failed.
         """
-        super().reset(seed=seed)
-        options = options or {}
+        super().reset(seed=given.seed(seed))
+        options = given.options(options)
         if unknown := sorted(set(options) - {"task_id"}):
             raise BadInputError(f"unknown reset options {unknown}; expected 'task_id' or none")
         self._info = None
         wanted = {key: value for key, value in (("seed", seed), *options.items()) if value is not None}
+        if "task_id" in wanted:
+            wanted["task_id"] = encodable(given.text("task_id", wanted["task_id"], "a task's id"))
         if self._socket is None:
             self._connect()
         reply = self._ask({"type": "reset", "data": wanted})
@@ -182,6 +185,14 @@ def _socket_url(url: str, tls_ca: str | Path | None) -> tuple[str, ssl.SSLContex
             raise BadInputError(f"tls_ca is given, and {url} is without TLS: write https://")
         return address, None
     try:
-        return address, ssl.create_default_context(cafile=tls_ca)
+        return address, ssl.create_default_context(cafile=given.path("tls_ca", tls_ca) if tls_ca is not None else None)
     except (OSError, ssl.SSLError) as error:
-        raise BadInputError(f"{tls_ca} is no certificate of an authority: {error}") from error
+        raise BadInputError(f"{tls_ca} is no certificate of an authority (expected a PEM file): {error}") from error
+
+
+def _checked_key(key: object) -> str | None:
+    """A key that can stand in a header; its content stays out of the error."""
+    if key is None or (isinstance(key, str) and key.isascii() and key.isprintable()):
+        return key
+    shown = "a text with other characters" if isinstance(key, str) else type(key).__name__
+    raise BadInputError(f"api_key is {shown}; expected printable ASCII (str), or None")

@@ -30,7 +30,8 @@ class StopCause(Enum):
     NO_OUTPUT = "no_output"
     """It printed nothing for as long as ``silence`` allows; its whole process tree was killed."""
     SHELL_DIED = "shell_died"
-    """The command ended the shell (``exit``, ``exec``, a kill); a new shell has been started."""
+    """The command ended the shell (``exit``, ``exec``, a kill), or it was cut short, or never began, as all processes
+    died (then it has no exit status); a new shell has been started."""
 
 
 class CommandResult(NamedTuple):

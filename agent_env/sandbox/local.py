@@ -19,7 +19,7 @@ from agent_env.sandbox.overlay import changed_files, text_diff
 from agent_env.sandbox.place import Place
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import TELL_SHELL, is_whole
-from agent_env.sandbox.shell_tree import GRACE_SECONDS, RESTARTED, ShellTree
+from agent_env.sandbox.shell_tree import GRACE_SECONDS, REVIVED, ShellTree
 from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full
@@ -127,9 +127,10 @@ class LocalSandbox(ABC):
         self, command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None
     ) -> CommandResult:
         """See ``Sandbox.run``."""
-        tree = self._require_running()
-        begun = time.monotonic()
+        self._require_running()
         output = BoundedOutput(self._spec.limits.output_bytes)
+        tree = self._living(output)  # what the last command killed may have died only after it
+        begun = time.monotonic()
         kills = self._kills_for_memory()
         watch = Watch(
             deadline=begun + timeout,
@@ -239,7 +240,7 @@ class LocalSandbox(ABC):
         """The process tree; a new one where commands (``kill -9 -1``) have killed the old one."""
         if self._tree and self._tree.is_gone():
             self._tree.shell.drain(output)
-            output.add(RESTARTED)
+            output.add(REVIVED)
             self._revive()
         assert self._tree is not None
         return self._tree
@@ -279,7 +280,7 @@ class LocalSandbox(ABC):
         """Open that folder."""
         why = ""
         for _ in range(2):
-            tree = self._living(BoundedOutput(len(RESTARTED)))
+            tree = self._living(BoundedOutput(len(REVIVED)))
             try:
                 return tree.open_root()
             except OSError as error:

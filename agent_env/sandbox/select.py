@@ -23,7 +23,7 @@ def select_backend(name: str = "auto") -> SandboxBackend:
         BadInputError: there is no backend, or no runtime, of that name.
         BackendUnavailableError: it does not work on this machine; the message says how to mend it.
     """
-    kind, colon, runtime = name.partition(":")
+    kind, colon, runtime = name.partition(":") if isinstance(name, str) else ("", "", "")
     if kind not in ("auto", *_BACKENDS) or (colon and (kind != "docker" or not runtime)):
         expected = f"auto, {', '.join(_BACKENDS)} or docker:RUNTIME (docker:runsc)"
         raise BadInputError(f"unknown sandbox backend {name!r}: expected one of {expected}")

@@ -26,6 +26,9 @@ KILL_SECONDS = 10.0
 RESTARTED = b"\n[the shell was restarted: its directory, variables and jobs are gone]\n"
 """Stands in the output where the shell did not outlive a command."""
 
+REVIVED = b"\n[all processes were killed; the shell was restarted: its directory, variables and jobs are gone]\n"
+"""Stands there instead where nothing outlived it (``kill -9 -1``)."""
+
 
 class ShellTree:
     """See the module. Not safe for two threads at once, but for ``kill``.

@@ -14,7 +14,7 @@ def inner_env(env: gymnasium.Env[Any, Any]) -> SWEEnv:
     Raises:
         BadInputError: there is another one.
     """
-    inner = env.unwrapped
+    inner = env.unwrapped if isinstance(env, gymnasium.Env) else env
     if not isinstance(inner, SWEEnv):
         raise BadInputError(f"expected a RepoDojo/SWE-v0 environment, bare or wrapped; got {type(inner).__name__}")
     return inner

@@ -6,8 +6,8 @@ from typing import Any, SupportsFloat
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
+from agent_env import given
 from agent_env.spaces import TextSpace
-from tasks.errors import BadInputError
 
 
 class HistoryWindow(gymnasium.Wrapper[str, str, str, str], RecordConstructorArgs):
@@ -22,8 +22,7 @@ class HistoryWindow(gymnasium.Wrapper[str, str, str, str], RecordConstructorArgs
 
     def __init__(self, env: gymnasium.Env[str, str], *, turns: int | None = None, chars: int | None = None) -> None:
         for name, value in (("turns", turns), ("chars", chars)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise BadInputError(f"{name} is {value!r}; expected a whole number above 0, or None for no limit")
+            given.whole_number(name, value, or_none=True)
         RecordConstructorArgs.__init__(self, turns=turns, chars=chars)
         super().__init__(env)
         self.observation_space = TextSpace(sys.maxsize)  # as long as the episode makes it

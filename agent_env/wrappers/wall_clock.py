@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
+from agent_env import given
 from agent_env.wrappers.base import inner_env
-from tasks.errors import BadInputError
 
 
 class WallClockLimit(gymnasium.Wrapper[str, str, str, str], RecordConstructorArgs):
@@ -22,8 +22,7 @@ class WallClockLimit(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
     """
 
     def __init__(self, env: gymnasium.Env[str, str], seconds: float) -> None:
-        if not isinstance(seconds, int | float) or not seconds > 0:
-            raise BadInputError(f"seconds is {seconds!r}; expected a number above 0")
+        given.seconds("seconds", seconds)
         RecordConstructorArgs.__init__(self, seconds=seconds)
         super().__init__(env)
         self._inner = inner_env(env)

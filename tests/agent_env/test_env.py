@@ -176,7 +176,7 @@ class TestArguments:
         ("argument", "value", "says"),
         [
             ("split", "validation", "expected one of all, train, test"),
-            ("max_steps", 0, "expected a number above 0"),
+            ("max_steps", 0, "expected a whole number above 0"),
             ("render_mode", "human", "expected None or 'ansi'"),
             ("tasks", ["tiny-9"], "no task 'tiny-9'"),
             ("tasks", [], "holds no task"),

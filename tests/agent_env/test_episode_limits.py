@@ -73,5 +73,5 @@ class TestLimits:
         ],
     )
     def test_rules_that_are_none(self, field: str, value: object) -> None:
-        with pytest.raises(BadInputError, match=f"{field} is {value!r}; expected a number above 0"):
+        with pytest.raises(BadInputError, match=rf"{field} is {value!r}; expected a (whole )?number above 0"):
             Rules(**{field: value})  # type: ignore[arg-type]

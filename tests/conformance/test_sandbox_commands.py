@@ -143,6 +143,16 @@ def test_a_shell_that_died_between_commands_is_replaced(box: Sandbox) -> None:
     assert done.output.endswith("next\n")
 
 
+def test_a_command_that_kills_all_costs_the_next_one_nothing(box: Sandbox) -> None:
+    text(box, "cd /tmp")
+    killing = box.run("kill -9 -1", timeout=5)
+    time.sleep(0.4)
+    done = box.run("echo next; pwd", timeout=5)
+    assert (done.exit_code, done.stopped) == (0, None)
+    assert done.output.endswith("next\n/testbed\n")
+    assert "all processes were killed; the shell was restarted" in killing.output + done.output
+
+
 def test_a_shell_without_its_descriptors_is_replaced(box: Sandbox) -> None:
     box.run('for n in {3..250}; do eval "exec $n>&-"; done 2>/dev/null', timeout=3)
     box.run(":", timeout=3)

@@ -26,6 +26,6 @@ def choose_format(name: str) -> CallFormat:
     Raises:
         BadInputError: there is none.
     """
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise BadInputError(f"call_format is {name!r}; expected one of {', '.join(FORMATS)}")
     return FORMATS[name]
