@@ -1,13 +1,14 @@
 """The lower layers of a Docker sandbox: seen through short links, and owned by the user that runs inside.
 
 A container's user is not the owner of files that root laid, and may then not write to them. So where RepoDojo runs as
-root, a layer of root's is copied for the container's user: a small one for each sandbox, a large one once, kept in the
-cache under a name that says what is in it.
+root, a layer of root's is copied for the container's user: a small or passing one for each sandbox, another once, kept
+in the cache under a name that says what is in it.
 """
 
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -16,9 +17,10 @@ from typing import NamedTuple
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.docker_kept import hold_copy
+from agent_env.sandbox.residence import residence_base
 
-SMALL_FILES = 300
-"""A layer of at most so many files and folders is copied for each sandbox: a few milliseconds."""
+SMALL_FILES = 20
+"""A layer of at most so many files and folders is copied for each sandbox, in a millisecond or two."""
 
 
 class LaidLayers(NamedTuple):
@@ -55,6 +57,8 @@ def _lay(layers: Sequence[Path], folder: Path, user: int, laid: LaidLayers) -> N
         else:
             entries = _entries(layer)
             if len(entries) <= SMALL_FILES:
+                _copy_small(layer, place, user)
+            elif layer.is_relative_to(residence_base()):  # one attempt's, or a snapshot's: gone before long
                 _copy(layer, place, user)
             else:
                 name = hashlib.sha256("\n".join((str(user), *entries)).encode(errors="surrogateescape")).hexdigest()
@@ -78,6 +82,24 @@ def own(tree: Path, user: int) -> None:
     """Make ``user`` the owner of a tree, where it is not yet."""
     if tree.lstat().st_uid != user:
         _do("chown", "-hR", f"{user}:{user}", "--", str(tree))
+
+
+def _copy_small(layer: Path, place: Path, user: int) -> None:
+    """As ``_copy``, in this process: for few files a tenth of what two programs cost."""
+    try:
+        shutil.copytree(layer, place, symlinks=True, copy_function=_copy_entry)
+        for path in (place, *place.rglob("*")):
+            os.chown(path, user, user, follow_symlinks=False)
+    except OSError as error:  # of which shutil's own error is one
+        shutil.rmtree(place, ignore_errors=True)
+        raise SandboxError(f"the layer {layer} could not be copied: {error}") from error
+
+
+def _copy_entry(source: str, target: str) -> None:
+    if stat.S_ISCHR(os.lstat(source).st_mode):
+        os.mknod(target, stat.S_IFCHR, 0)  # a whiteout; a layer has no other devices
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _copy(layer: Path, place: Path, user: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from agent_env.sandbox.docker_kept import KEEP_SECONDS, reap_copies
 from agent_env.sandbox.docker_layers import SMALL_FILES, lay_layers
 from agent_env.sandbox.overlay import lay_edits
+from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
 
 USER = 1000
 
@@ -71,6 +72,20 @@ def test_a_large_layer_is_copied_once_and_again_when_it_changed(layer: Path, tmp
     assert three.readlink() != one.readlink()
     assert (three / "f").read_bytes() == b"changed"
     assert (one / "f").read_bytes() == b"x"
+
+
+@root_only
+def test_a_layer_that_goes_before_long_is_not_kept(layer: Path, tmp_path: Path) -> None:
+    passing = new_residence(residence_base())
+    try:
+        for number in range(SMALL_FILES + 1):
+            (passing / f"n{number}").touch()
+        (place,) = laid(passing, tmp_path / "1")
+        assert {path.lstat().st_uid for path in (place, *place.rglob("*"))} == {USER}
+        assert not place.is_symlink()
+        assert not (tmp_path / "home" / "owned").exists()
+    finally:
+        remove_residence(passing)
 
 
 def test_laying_again_replaces_what_was_there(layer: Path, tmp_path: Path) -> None:
