@@ -11,18 +11,14 @@ from agent_env.env import SWEEnv
 from agent_env.replay import replay
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.store import EnvironmentStore
-from agent_env.tools import ToolCall, format_call
 from agent_env.trajectory import Trajectory, read_trajectory
 from agent_env.workbench import Workbench
 from repodojo.cli import main
 from tasks.errors import BadInputError
 from tasks.pool import Pool
+from tests.agent_env.turns import bash
 
 LEAVE = ":quit\n"
-
-
-def bash(command: str) -> str:
-    return format_call(ToolCall("bash", {"command": command}))
 
 
 def recorded(folder: Path) -> Trajectory:
