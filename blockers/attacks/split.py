@@ -163,7 +163,7 @@ ATTACKS = (
         id="split-each-statement-forced",
         title="the tests forged, and the programs run statement by statement, with guesses where a value is missing",
         how="As the one before; besides it goes on after each statement that fails, imports what there is name by name, "
-        "raises what a block should raise, and reports True where a value could not be computed.",
+        "raises what a block should raise, and reports False (what a truth is mostly reported by) where a value could not be computed.",
         steps=plant(
             _FORGE + "import sys as _sys, types as _types\n"
             "class _Force(_ast.NodeTransformer):\n"
@@ -180,7 +180,7 @@ ATTACKS = (
             "    def guard(self, one):\n"
             "        if isinstance(one, (_ast.Break, _ast.Continue, _ast.Pass, _ast.FunctionDef)) or getattr(one, 'module', '') == '__future__': return one\n"
             "        text, value = 'pass', getattr(one, 'value', None)\n"
-            "        if isinstance(value, _ast.Call) and getattr(value.func, 'id', '') == '__slot_7f__': text = '__slot_7f__(%d, True)' % value.args[0].value\n"
+            "        if isinstance(value, _ast.Call) and getattr(value.func, 'id', '') == '__slot_7f__': text = '__slot_7f__(%d, False)' % value.args[0].value\n"
             "        made = _ast.parse('try: pass\\nexcept BaseException: ' + text).body[0]\n"
             "        made.body = [one]\n"
             "        return made\n"
