@@ -4,13 +4,12 @@ Axes: B rows of the whole step. A weight belongs to a row; the step's loss is th
 of that row's token losses. As a plain sum it cannot depend on micro-batches, padding, order or ranks.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 Reduction = Literal["grpo", "dapo", "dr_grpo", "per_rollout"]
-REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 def row_weights(

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import PatchError
@@ -118,11 +118,6 @@ def reader(root: Path, *layers: Edits) -> Reader:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
     return read
-
-
-def restrict(files: Mapping[str, bytes | None], paths: Iterable[str]) -> dict[str, bytes | None]:
-    """The part of ``files`` that ``paths`` names; a path that ``files`` lacks counts as absent (None)."""
-    return {path: files.get(path) for path in paths}
 
 
 def _lay(root: Path, files: Edits) -> None:

@@ -17,7 +17,7 @@ from repodojo.options import AsJson, PoolPath, SandboxName
 from tasks.pool import Pool
 from tasks.task import Split, Task
 
-pool = typer.Typer(help="Look into a pool of tasks.", no_args_is_help=True)
+pool = typer.Typer(help="Look into pools of tasks, and copy them changed.", no_args_is_help=True)
 
 
 @pool.command("ls")

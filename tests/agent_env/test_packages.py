@@ -73,6 +73,7 @@ def play(toy: ToyIndex, episode: Episode) -> None:
         assert "Read-only" in bash(episode, "touch /opt/packages/doors/mine /opt/packages/bin/pip")
 
 
+@pytest.mark.slow
 def test_an_agent_installs_what_is_old_enough(toy: ToyIndex, bare_pool: Pool, store: EnvironmentStore) -> None:
     play(toy, Episode(bare_pool.task("tiny-total"), Workbench(bare_pool, store), FROZEN))
     assert not any("/simple/tiny" in path for path, _ in toy.asked)

@@ -67,6 +67,7 @@ def test_killed_while_it_writes(tmp_path: Path, turns: int) -> None:
     assert found.extra == {"task_id": "t"}
 
 
+@pytest.mark.slow
 def test_killed_in_a_command(bare_pool: Pool, store: EnvironmentStore, tmp_path: Path) -> None:
     kill_after(PLAY, 3, 0.2, str(tmp_path), str(bare_pool.path), str(store.root))
     (path,) = tmp_path.glob("*.json")

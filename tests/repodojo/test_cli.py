@@ -167,6 +167,7 @@ def test_play_grades_what_was_submitted(
     assert (code, result["reward"], result["reason"]) == (0, 1, "passed")
 
 
+@pytest.mark.slow
 def test_the_example_steps_a_task(bare_pool: Pool, store: Any) -> None:
     example = Path(__file__).parents[2] / "examples/step.py"
     done = subprocess.run(

@@ -1,11 +1,15 @@
 """Reduction: each mode against its definition, and weights that belong to the step, not to the cut."""
 
+from typing import get_args
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_trainer.reduction import REDUCTIONS, Reduction, row_weights
+from rl_trainer.reduction import Reduction, row_weights
+
+REDUCTIONS = get_args(Reduction)
 
 LENGTHS = torch.tensor([2, 4, 0, 6])
 ROLLOUTS = torch.tensor([0, 1, 2, 1])
