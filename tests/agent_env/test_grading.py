@@ -252,3 +252,15 @@ def test_bytecode_of_a_file_that_an_attempt_changes_is_not_used(
         edits[path] = (name + b" = 1\n").ljust(size, b"#")
     run = run_suite(store.backend, build, edits, ids=None, order_seed=None, timeout=60, changed={broken})
     assert "tests/test_new.py::test_new" in run.passed()
+
+
+def test_the_tests_process_inherits_its_streams_alone(build: Build, store: EnvironmentStore) -> None:
+    tests = (
+        b"import os\n"
+        b"def is_inherited(descriptor):\n"
+        b"    try: return os.get_inheritable(descriptor)\n"
+        b"    except OSError: return False\n"
+        b"def test_new(): assert not [one for one in range(3, 300) if is_inherited(one)]\n"
+    )
+    run = run_suite(store.backend, build, {"tests/test_new.py": tests}, ids=None, order_seed=None, timeout=60)
+    assert "tests/test_new.py::test_new" in run.passed()

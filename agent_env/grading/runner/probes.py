@@ -8,9 +8,7 @@ expected. The code under test shares this process and can write any line: withou
 import itertools
 import json
 import os
-import pathlib
 import sys
-import tempfile
 import types
 from typing import Any
 
@@ -159,6 +157,9 @@ class Reporter:
     def fixture(self, name: str) -> Any:
         """What pytest would give to a test that takes an argument of that name."""
         if name == "tmp_path":
+            import pathlib
+            import tempfile
+
             return pathlib.Path(tempfile.mkdtemp()).resolve()
         import pytest
 

@@ -10,11 +10,12 @@ tests among the expected ids are there for that.
 import ctypes
 import json
 import os
-import signal
-import subprocess
 import sys
 
 PR_SET_DUMPABLE = 4
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+"""As on every Linux; the modules ``signal`` and ``subprocess`` take longer to load than all that is done here."""
+
 TAIL = 6000
 """Bytes of the tests' own output that are shown where they reported nothing."""
 
@@ -26,6 +27,7 @@ def main() -> int:
         1 if the tests' process was killed, so that the sandbox tells whether its memory limit did that; else 0.
     """
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     request_path, child_path, said_path = sys.argv[1:]
     with open(request_path, encoding="utf-8") as file:
         request = json.load(file)
@@ -33,23 +35,14 @@ def main() -> int:
     secret = request.pop("secret")
     reader, writer = os.pipe()
     with open(said_path, "wb") as said:
-        child = subprocess.Popen(
-            [sys.executable, child_path, str(writer)],
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=said,
-            pass_fds=(writer,),
-            env=request.pop("environment"),
-            start_new_session=True,
-        )
+        pid, requests = _start(child_path, request.pop("environment"), writer, said.fileno())
     os.close(writer)
-    assert child.stdin is not None
-    child.stdin.write(json.dumps(request).encode())
-    child.stdin.close()
+    with open(requests, "wb") as file:
+        file.write(json.dumps(request).encode())
     with open(reader, "rb") as results:
         lines = results.read().splitlines()
-    status = child.wait()
-    _end_group(child.pid)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _end_group(pid)
     with open(said_path, "rb") as said:
         said.seek(max(os.path.getsize(said_path) - TAIL, 0))
         tail = said.read().decode(errors="replace")
@@ -58,9 +51,28 @@ def main() -> int:
     return int(status < 0)
 
 
+def _start(path: str, environment: "dict[str, str]", results: int, said: int) -> "tuple[int, int]":
+    """Start the tests' process in a session of its own; its id, and where its request is to be written.
+
+    It inherits its three streams and the descriptor ``results``, and no other.
+    """
+    reader, writer = os.pipe()
+    os.set_inheritable(results, True)
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, path, str(results)],
+        environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, old, new) for old, new in ((reader, 0), (said, 1), (said, 2))],
+        setsid=True,
+        setsigdef=(SIGPIPE, SIGXFSZ),
+    )
+    os.close(reader)
+    return pid, writer
+
+
 def _end_group(pid: int) -> None:
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, SIGKILL)
     except ProcessLookupError:
         return
 
