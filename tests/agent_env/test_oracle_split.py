@@ -68,6 +68,21 @@ def test_another_solution_meets_it(attempt: Attempt) -> None:
     assert attempt({MODULE: source}).reward == 1
 
 
+def test_objects_of_a_class_of_their_own_count_as_what_they_hold(attempt: Attempt) -> None:
+    source = (
+        b"class Number(int):\n"
+        b"    def __eq__(self, other): return int(self) == other\n"
+        b"    def __hash__(self): return int(self)\n"
+        b"class Mean:\n"
+        b"    def __init__(self, value): self.value = value\n"
+        b"    def __float__(self): return self.value\n"
+        b"    def __eq__(self, other): return self.value == other\n"
+        b"def total(numbers): return Number(sum(numbers))\n"
+        b"def mean(numbers): return Mean(sum(numbers) / len(numbers))\n"
+    )
+    assert attempt({MODULE: source}).reward == 1
+
+
 def test_it_is_not_asked_where_the_tests_fail(attempt: Attempt) -> None:
     assert attempt({}).oracle is None
 
