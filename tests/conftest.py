@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from agent_env.grading import grade
 from agent_env.grading.states import gold_edits
@@ -24,6 +25,9 @@ from tasks.patch import make_patch
 from tasks.pool import Pool
 from tasks.task import Statement, Task
 from tasks.tree import Edits, pack_tree, tree_digest
+
+settings.register_profile("repodojo", deadline=None)  # no test asserts on time
+settings.load_profile("repodojo")
 
 COUNTING = b'''"""Counting."""
 

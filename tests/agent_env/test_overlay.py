@@ -133,7 +133,7 @@ def tree_of(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if not any(path.startswith(f"{other}/") for other in files)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(base=st.dictionaries(paths, st.binary(max_size=3), max_size=6).map(tree_of), data=st.data())
 def test_laying_edits_shows_as_those_edits(base: dict[str, bytes], data: st.DataObject) -> None:
     edits: dict[str, bytes | None] = {

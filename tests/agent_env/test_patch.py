@@ -14,7 +14,7 @@ contents = texts.map(str.encode)
 paths = st.sampled_from(["a.py", "pkg/b.py", "pkg/deep/c.py", "with space.txt", "naïve.md", "quote'.txt", "a b/c d"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(before=st.dictionaries(paths, contents, max_size=3), after=st.dictionaries(paths, contents, max_size=3))
 @example(before={"a": b""}, after={})
 @example(before={}, after={"a": b""})

@@ -111,7 +111,7 @@ LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "    a\n", "def f():\n", "
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=LINES, after=LINES)
 def test_any_two_texts(sandbox: Sandbox, tmp_path: Path, name: str, before: str, after: str) -> None:
     (tmp_path / "m.py").write_bytes(before.encode())

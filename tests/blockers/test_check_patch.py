@@ -193,7 +193,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans(), LINES), max_size=2))
 def test_what_passes_changes_only_the_files_it_was_checked_for(edits: list[tuple[int, bool, str]]) -> None:
     lines = PATCH.split("\n")

@@ -115,13 +115,13 @@ def test_characters_beyond_the_grammar_do_not_end_the_process():
         assert vectors(f"{hostile}{chr(0x10000 + 997 * number)}") == {"git_history"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet=st.sampled_from("git loalc-${}()<>|&;'\"\\\n~=[]x/*"), max_size=60))
 def test_no_shell_text_breaks_it(text):
     events(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     path=st.text(max_size=20),
     text=st.text(alphabet=st.sampled_from("def ():=\nif x.'[]{}#\\\"returnFalse \t"), max_size=80),

@@ -39,7 +39,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plain)
 def test_plain_data_comes_out_as_it_was(value: object) -> None:
     got = decode_plain(to_text(value))

@@ -196,7 +196,7 @@ STATEMENTS = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(STATEMENTS)
 def test_whatever_the_code_candidates_compile_and_differ(
     tmp_path_factory: pytest.TempPathFactory, body: list[str]
@@ -215,7 +215,7 @@ def test_whatever_the_code_candidates_compile_and_differ(
             assert content.endswith(b"\ndef g(): return 1\n")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(STATEMENTS)
 def test_whatever_the_code_edits_parse(body: list[str]) -> None:
     source = "\n".join(["def f(a, b=1):", *_indent(body), "", "def g(): return 1", ""]).encode()

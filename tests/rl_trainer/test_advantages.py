@@ -74,14 +74,14 @@ def test_batch_std_is_of_the_whole_step() -> None:
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(reward=st.floats(-1e3, 1e3, allow_nan=False), count=st.integers(1, 9))
 def test_equal_rewards_give_exact_zeros(name: str, reward: float, count: int) -> None:
     assert one_group([reward] * count, ESTIMATORS[name]) == [0.0] * count
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rewards=st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=8),
     broken=st.lists(st.booleans(), min_size=8, max_size=8),
@@ -102,7 +102,7 @@ def test_what_the_machine_broke_is_as_if_it_had_not_been(name: str, rewards: lis
     assert rest == (one_group(kept, ESTIMATORS[name]) if kept else [])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.permutations(range(6)), st.sampled_from(sorted(ESTIMATORS)))
 def test_the_order_of_rollouts_does_not_matter(order: list[int], name: str) -> None:
     rewards, groups = torch.tensor([1.0, 0, 0, 1, 1, 0]), torch.tensor([7, 7, 7, 3, 3, 3])

@@ -41,7 +41,7 @@ def test_a_turn_cut_short_is_ended_by_the_template(chat: ChatFormat) -> None:
     assert [record.origin for record in trace if record.token == chat.end].count(Origin.TEMPLATE) == 3
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text(max_size=60), st.sampled_from(ROLE_TOKENS), st.text(max_size=60))
 def test_any_text_comes_back_and_no_special_token_comes_from_it(
     chat: ChatFormat, before: str, name: str, after: str

@@ -48,7 +48,7 @@ def test_per_rollout_is_blind_to_how_a_trajectory_was_forked() -> None:
     assert forked.tolist() == [whole[0].item(), whole[0].item(), whole[1].item()]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12))
 def test_a_constant_token_loss_of_one_gives_one(lengths: list[int]) -> None:
     """A mean of ones is one, in every mode that is a mean."""
