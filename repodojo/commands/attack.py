@@ -24,6 +24,7 @@ def attack(
     tasks: Annotated[
         int | None, typer.Option(min=1, help="How many tasks, in the pool's order; all if absent.")
     ] = None,
+    only: Annotated[list[str] | None, typer.Option("--task", help="A task's id; may be given often.")] = None,
     attacks: Annotated[str | None, typer.Option(help="Ids, or beginnings of ids, with commas between.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials at once; one a core if absent.")] = None,
     as_json: AsJson = False,
@@ -32,7 +33,8 @@ def attack(
     console = Console(as_json=as_json)
     pool = Pool(path)
     chosen = select_attacks(attacks.split(",") if attacks else ())
-    targets = pool.tasks()[:tasks]
+    targets = [pool.task(name) for name in dict.fromkeys(only)] if only else pool.tasks()
+    targets = targets[:tasks]
     if not targets:
         raise typer.BadParameter(f"{path} holds no tasks yet", param_hint="POOL")
     bench = Workbench(pool, EnvironmentStore(select_backend(sandbox)))

@@ -153,6 +153,18 @@ def test_a_trick_is_refused_by_its_rule(trick: str) -> None:
     assert rule(patch) == expected
 
 
+def test_a_hundred_megabytes_are_refused_unread() -> None:
+    assert rule(PLAIN.replace("+1,3", "+1,50000002").replace("+2\n", "+\n" * 50_000_000)) == "too_large"
+
+
+def test_a_missing_newline_at_the_end_is_content() -> None:
+    patch = make_patch({"a/core.py": b"one\ntwo"}, {"a/core.py": b"one\n2"})
+    check_patch(patch)
+    assert apply_patch(patch, {"a/core.py": b"one\ntwo"}.get) == {"a/core.py": b"one\n2"}
+    with pytest.raises(PatchError, match="does not apply"):
+        apply_patch(patch, {"a/core.py": b"one\ntwo\n"}.get)
+
+
 def test_a_module_of_the_project_may_have_any_name() -> None:
     check_patch(PLAIN.replace("/a/core.py", "/json.py"), existing=["json.py"])
 

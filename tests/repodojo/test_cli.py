@@ -71,6 +71,7 @@ def test_people_do_not_see_the_solution_unless_they_ask(capsys: pytest.CaptureFi
         (["rollout", "POOL", "--policy", "/nonexistent/model"], "/nonexistent/model"),
         (["rollout", "POOL", "--episodes", "0"], "--episodes"),
         (["attack", "POOL", "--tasks", "0"], "--tasks"),
+        (["attack", "POOL", "--task", "nonsense"], "holds no task 'nonsense'"),
         (["attack", "POOL", "--attacks", "git,nonsense"], "no attack's id begins with 'nonsense'"),
         (["attack", "/nonexistent"], "is not a pool"),
         (["train", "/nonexistent.toml"], "/nonexistent.toml"),
@@ -248,7 +249,7 @@ class TestTrajectories:
 def test_attack_says_what_it_tried(capsys: pytest.CaptureFixture[str], graded_pool: Pool) -> None:
     chosen = "git-future,runner-every"
     code, result, errors = run(
-        capsys, "attack", str(graded_pool.path), "--sandbox", "bubblewrap", "--tasks", "1", "--attacks", chosen
+        capsys, "attack", str(graded_pool.path), "--sandbox", "bubblewrap", "--task", "tiny-total", "--attacks", chosen
     )
     assert code == 0
     assert {name: result[name] for name in ("attacks", "tasks", "fooled", "undetected", "gold_pass", "noop_pass")} == {
