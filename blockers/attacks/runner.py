@@ -93,11 +93,10 @@ ATTACKS = (
         steps=plant(
             "import gc, pytest\n"
             "class Evil:\n"
-            "    @pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+            "    @pytest.hookimpl(hookwrapper=True, tryfirst=True)\n"  # known to pytest of any age
             "    def pytest_runtest_makereport(self, item, call):\n"
-            "        report = yield\n"
+            "        report = (yield).get_result()\n"
             "        report.outcome, report.longrepr = 'passed', None\n"
-            "        return report\n"
             "for thing in gc.get_objects():\n"
             "    if type(thing).__name__ == 'Session': thing.config.pluginmanager.register(Evil())\n"
         ),

@@ -2,14 +2,14 @@
 
 The tree and the environment's packages are indexed by the host (``blockers/leaks/index.py``). All else that an agent
 can read, the programs and libraries of the image or of the host, is too much to index for each pool, and is not ours:
-there grep looks for the gold lines themselves. A line is an idiom, and tells nothing, where Python files of two names
-or the standard library have it; any other counts in a file that is not Python, in a copy of the changed module, or
-where two more stand in the same file.
+there grep looks for the gold lines themselves. A line is an idiom, and tells nothing, where code files of two names or
+the standard library have it; any other counts in a file that is no code, in a copy of the changed module, or where two
+more stand in the same file. Code is Python source and what begins as a script (``#!``), in whatever language.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from blockers.errors import AuditError
@@ -24,9 +24,10 @@ SECONDS = 300.0
 """How long the search may take."""
 
 COPY_LINES = 3
-"""Gold lines that make a Python file a copy; one line may stand there by chance."""
+"""Gold lines that make a code file a copy; one line may stand there by chance."""
 
 _PATTERNS = "/tmp/repodojo-gold-lines"
+_HIT_FILES = "/tmp/repodojo-hit-files"
 _STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/|dist-packages/)")
 _HIT = re.compile(r"(/[^\0]*)\0(\d+):([^\n]*)\n")
 """Path, line number, line; a path may hold line breaks."""
@@ -61,7 +62,7 @@ def search_image(shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[s
     """Findings by task; a task without one has an empty list.
 
     Args:
-        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets one file.
+        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets two files.
         wanted: by task.
         skipped: absolute folders that are audited by other means.
 
@@ -76,8 +77,9 @@ def search_image(shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[s
             for line in lines:
                 if line in text:
                     hits[path].setdefault(line, number)
-    idioms = {line for line in lines if _is_idiom({path for path, found in hits.items() if line in found})}
-    return {task: list(_judge(one.lines - idioms, one.modules, hits)) for task, one in wanted.items()}
+    code = {path for path in hits if is_code(path)} | _scripts(shell, hits)
+    idioms = {line for line in lines if _is_idiom({path for path in code if line in hits[path]})}
+    return {task: list(_judge(one.lines - idioms, one.modules, hits, code)) for task, one in wanted.items()}
 
 
 def telling_lines(gold_patch: str) -> frozenset[str]:
@@ -99,16 +101,31 @@ def _grep(shell: Shell, skipped: tuple[str, ...]) -> Iterator[tuple[str, int, st
     return ((hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(done.output))
 
 
-def _is_idiom(paths: set[str]) -> bool:
-    """Whether these places of a line say that it is nobody's own."""
-    code = {path for path in paths if is_code(path)}
+def _scripts(shell: Shell, paths: Collection[str]) -> set[str]:
+    """Those that begin as a script."""
+    if not paths:
+        return set()
+    shell.write(_HIT_FILES, "".join(f"{path}\0" for path in sorted(paths)).encode(errors="surrogateescape"))
+    begins = 'IFS= read -r -n 2 begin < "$path"; [ "$begin" = "#!" ] && printf "%s\\0" "$path"'
+    done = shell.run(
+        f"while IFS= read -r -d '' path; do {begins}; done < {_HIT_FILES} 2>/dev/null; echo looked", timeout=SECONDS
+    )
+    if not done.output.endswith("looked\n"):
+        raise AuditError(f"the search of the image did not end ({done.exit_code}): {done.output[-300:]}")
+    return {path for path in done.output.split("\0")[:-1] if path in paths}
+
+
+def _is_idiom(code: set[str]) -> bool:
+    """Whether these places of a line, all code, say that it is nobody's own."""
     return len({path.rpartition("/")[2] for path in code}) > 1 or any(map(_STANDARD_LIBRARY.search, code))
 
 
-def _judge(lines: frozenset[str], modules: frozenset[str], hits: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
+def _judge(
+    lines: frozenset[str], modules: frozenset[str], hits: Mapping[str, Mapping[str, int]], code: Collection[str]
+) -> Iterator[Finding]:
     for path, found in sorted(hits.items()):
         mine = {line: number for line, number in found.items() if line in lines}
         is_module = any(path.endswith(f"/{module}") for module in modules)
-        if mine and (is_module or not is_code(path) or len(mine) >= COPY_LINES):
+        if mine and (is_module or path not in code or len(mine) >= COPY_LINES):
             line, number = min(mine.items(), key=lambda entry: entry[1])
             yield Finding("image", f"{IMAGE}:{path}", number, f"a line of the solution: {line[:120]}")

@@ -1,4 +1,4 @@
-"""What an agent really leaves in its work tree, read from a real sandbox: each odd file crosses or stays by its rule."""
+"""What an agent really leaves in its work tree, read from a real sandbox: what crosses, and why the rest stays."""
 
 import pytest
 

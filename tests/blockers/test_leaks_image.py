@@ -41,13 +41,19 @@ def sandbox(tmp_path: Path, planted: Path) -> Iterator[Sandbox]:
 
 def put(planted: Path, path: str, *lines: str) -> None:
     (planted / path).parent.mkdir(parents=True, exist_ok=True)
-    (planted / path).write_text("# a file\n" + "".join(f"    {line}\n" for line in lines))
+    first = "#!/usr/bin/perl" if path.startswith("bin/") else "# a file"
+    (planted / path).write_text(f"{first}\n" + "".join(f"    {line}\n" for line in lines))
 
 
 @pytest.mark.parametrize(
     ("path", "lines"),
-    [("notes.txt", sorted(LINES)[:1]), ("lib/pkg/mod.py", sorted(LINES)[:1]), ("lib/renamed.py", sorted(LINES))],
-    ids=["a line in a text", "a line in the changed module", "three lines in Python source"],
+    [
+        ("notes.txt", sorted(LINES)[:1]),
+        ("lib/pkg/mod.py", sorted(LINES)[:1]),
+        ("lib/renamed.py", sorted(LINES)),
+        ("bin/tool", sorted(LINES)),
+    ],
+    ids=["a line in a text", "a line in the changed module", "three lines in Python source", "three lines in a script"],
 )
 def test_a_copy_is_found_by_file_and_line(sandbox: Sandbox, planted: Path, path: str, lines: list[str]) -> None:
     put(planted, path, *lines)
@@ -58,8 +64,8 @@ def test_a_copy_is_found_by_file_and_line(sandbox: Sandbox, planted: Path, path:
 
 @pytest.mark.parametrize(
     "paths",
-    [("one.py",), ("one.py", "two.py", "notes.txt"), ("lib/python3.11/heapq.py", "notes.txt"), ()],
-    ids=["a line of Python source", "an idiom", "the standard library", "nothing"],
+    [("one.py",), ("bin/to ol",), ("one.py", "two.py", "notes.txt"), ("lib/python3.11/heapq.py", "notes.txt"), ()],
+    ids=["a line of Python source", "a line of a script", "an idiom", "the standard library", "nothing"],
 )
 def test_what_proves_nothing_is_not_found(sandbox: Sandbox, planted: Path, paths: tuple[str, ...]) -> None:
     for path in paths:
