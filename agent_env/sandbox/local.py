@@ -61,6 +61,8 @@ class LocalSandbox(ABC):
         self._owner = os.getpid()
         self._tree: ShellTree | None = None
         """What runs; None where it is stopped."""
+        self._killed = False
+        """By ``kill``, and not started again since."""
         self._quota = Quota(spec.limits)
         self._quota_options = quota
         self._places = 0
@@ -127,9 +129,12 @@ class LocalSandbox(ABC):
         self, command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None
     ) -> CommandResult:
         """See ``Sandbox.run``."""
-        self._require_running()
+        tree = self._require_running()
         output = BoundedOutput(self._spec.limits.output_bytes)
-        tree = self._living(output)  # what the last command killed may have died only after it
+        if tree.is_gone() and not self._killed:
+            tree = self._living(output)  # what the last command killed died only after it
+        if self._killed:
+            tree.kill()  # whoever killed it meant this command too
         begun = time.monotonic()
         kills = self._kills_for_memory()
         watch = Watch(
@@ -184,6 +189,7 @@ class LocalSandbox(ABC):
         """See ``Sandbox.kill``."""
         tree = self._tree
         if tree:
+            self._killed = True
             tree.kill()
 
     def stop(self) -> None:
@@ -217,6 +223,7 @@ class LocalSandbox(ABC):
 
     def _start_anew(self) -> None:
         """Start on new files, as they are to be at the start."""
+        self._killed = False
         self._start()
         if self._start_from:
             for name in ("tmp", "home"):
@@ -247,6 +254,7 @@ class LocalSandbox(ABC):
 
     def _revive(self) -> None:
         """A new process tree on the same files, after the old one died."""
+        self._killed = False
         self._place.free_reserve()
         self.stop()
         remove_tree(self._files / "work")

@@ -64,7 +64,7 @@ def stop_note(result: CommandResult, timeout: float) -> str:
     if result.stopped is StopCause.NO_OUTPUT:
         return "[printed nothing for too long: the command and all that it started were killed]"
     if result.stopped is StopCause.SHELL_DIED:
-        cut_short = "[the command was cut short, or never began]"
+        cut_short = "[the command was cut short, or did not begin]"
         return "[the command ended the shell]" if result.exit_code is not None else cut_short
     return "" if result.exit_code == 0 else f"[exit code {result.exit_code}]"
 

@@ -117,6 +117,26 @@ def test_without_the_option_there_is_nothing(bare_pool: Pool, store: Environment
     assert bench._service is None
 
 
+def test_a_fork_has_what_was_installed_and_a_way_of_its_own(
+    toy: ToyIndex, bare_pool: Pool, store: EnvironmentStore
+) -> None:
+    toy.add_wheel("helper", "1.0", {"helper.py": ""})
+    toy.add_wheel("other", "1.0", {"other.py": ""})
+    with Episode(bare_pool.task("tiny-total"), Workbench(bare_pool, store), FROZEN) as episode:
+        episode.start()
+        bash(episode, "pip install helper")
+        [twin] = episode.fork()
+        with twin:
+            assert "Installed 1 package" in bash(twin, "pip install other")
+            assert bash(twin, "python -c 'import helper, other'") == "[no output]"
+            assert twin._packages
+            assert episode._packages
+            assert twin._packages._socket != episode._packages._socket
+            episode.close()
+            assert "[exit code" in bash(twin, "pip install absent")
+            assert "is the project of this task" in bash(twin, "pip install tiny")
+
+
 def test_sandboxes_do_not_share_a_way(toy: ToyIndex, bare_pool: Pool, store: EnvironmentStore) -> None:
     toy.add_wheel("helper", "1.0", {"helper.py": ""})
     bench = Workbench(bare_pool, store)

@@ -143,8 +143,18 @@ def test_a_sandbox_that_was_killed_comes_back_with_its_files(fresh: Sandbox) -> 
     first = fresh._tree.first  # type: ignore[attr-defined]
     os.kill(first.pid, signal.SIGKILL)
     assert first.wait(5)
-    assert fresh.run("true", timeout=5).stopped is StopCause.SHELL_DIED
-    assert text(fresh, "cat kept /tmp/kept") == "kept\nkept\n"
+    done = fresh.run("cat kept /tmp/kept", timeout=5)
+    assert (done.exit_code, done.stopped) == (0, None)
+    assert "the shell was restarted" in done.output
+    assert done.output.endswith("kept\nkept\n")
+
+
+def test_a_kill_between_commands_ends_the_next_one(fresh: Sandbox) -> None:
+    text(fresh, "echo kept > kept")
+    fresh.kill()
+    done = fresh.run("sleep 30; rm kept", timeout=60)
+    assert (done.exit_code, done.stopped) == (None, StopCause.SHELL_DIED)
+    assert text(fresh, "cat kept") == "kept\n"
 
 
 def test_a_host_process_that_ends_leaves_nothing(backend: SandboxBackend, tree: Path) -> None:
