@@ -30,8 +30,12 @@ from agent_env.sandbox.transport import ShellGoneError
 _MANY = 1 << 30
 """More processes than a group can have seen killed."""
 
+_LONGEST_WAIT = 900
+"""Seconds after which a container that nobody takes ends by itself: a daemon that is killed while it starts one forgets
+that it runs. Far longer than a pool keeps one."""
+
 _WAIT_FOR_WORD = f"""
-while IFS= builtin read -r -d "" __rd_word || exit 1; do
+while IFS= builtin read -r -d "" -t {_LONGEST_WAIT} __rd_word || exit 1; do
   if [ -z "$__rd_word" ]; then break; fi
   builtin printf "w 0\\0"
 done
