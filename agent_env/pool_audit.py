@@ -1,8 +1,9 @@
 """The leak audit of a whole pool, repeated on what this machine would show to an agent.
 
-A build audits each candidate on the files that it has in hand. Here the same search runs over the pool as it is now and
-the environments as they are built here, the agent's repository is audited object by object, and the rest of the
-sandbox's root (the image, or the host's programs) is searched from inside a sandbox.
+A build audits each candidate on the files that it has in hand, and on copies of its modules in the rest of the
+sandbox's root. Here the same search runs over the pool as it is now and the environments as they are built here, the
+agent's repository is audited object by object, and all of that rest (the image, or the host's programs) is searched
+from inside a sandbox, in whatever file an answer may stand.
 """
 
 import hashlib
@@ -26,7 +27,11 @@ from tasks.record import Record
 from tasks.task import Task
 from tasks.tree import Edits
 
-_OUTPUT_BYTES = 64 << 20
+SEARCH_LIMITS = Limits(output_bytes=64 << 20)
+"""Of a sandbox whose root is searched: what is found may be long."""
+
+AUDITED_APART = (WORK_DIR, VENV_DIR)
+"""What of a sandbox's root ``index_build`` covers."""
 
 
 class LeakCertificate(Record):
@@ -107,25 +112,25 @@ def _audit(
 def _search_image(
     bench: Workbench, tasks: Sequence[Task], indexes: Mapping[str, LeakIndex]
 ) -> dict[str, list[Finding]]:
-    wanted = {task.id: _wanted(task, indexes) for task in tasks}
-    sandbox = bench.open(tasks[0], Limits(output_bytes=_OUTPUT_BYTES))
+    wanted = {task.id: wanted_in_image(task.gold_patch, task.setup_patch, indexes) for task in tasks}
+    sandbox = bench.open(tasks[0], SEARCH_LIMITS)
     try:
-        return search_image(sandbox, wanted, skipped=(WORK_DIR, VENV_DIR))
+        return search_image(sandbox, wanted, skipped=AUDITED_APART)
     finally:
         sandbox.close()
 
 
-def _wanted(task: Task, indexes: Mapping[str, LeakIndex]) -> Wanted:
+def wanted_in_image(gold_patch: str, setup_patch: str, indexes: Mapping[str, LeakIndex]) -> Wanted:
     """A task's gold lines, less those that its environment has in Python source: what those hold was audited there."""
-    lines = telling_lines(task.gold_patch)
-    masked = set(patched_paths(task.setup_patch))
+    lines = telling_lines(gold_patch)
+    masked = set(patched_paths(setup_patch))
     own = {
         line
         for line in lines
         for name, index in indexes.items()
         if _is_own(line, index, masked if name == TREE else set())
     }
-    return Wanted(lines - own, frozenset(import_path(path) for path in patched_paths(task.gold_patch)))
+    return Wanted(lines - own, frozenset(import_path(path) for path in patched_paths(gold_patch)))
 
 
 def _is_own(line: str, index: LeakIndex, masked: set[str]) -> bool:

@@ -1,14 +1,13 @@
 """What the candidates of one environment share, made once when the first of them is tried."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from agent_env.pool_audit import index_build
 from agent_env.sandbox.base import SandboxBackend
-from agent_env.store import Build, EnvironmentStore
-from blockers.leak_audit import LeakIndex, audit_leaks
+from agent_env.store import EnvironmentStore
 from env_builder.environment import SUITE_SECONDS, find_environment
 from env_builder.errors import UnusableRepoError
+from env_builder.leak_auditor import LeakAuditor
 from env_builder.oracle import OracleMaker
 from env_builder.request import RepoRequest
 from env_builder.snapshot import RepoSnapshot
@@ -98,7 +97,7 @@ class Benches:
             untouched=UntouchedRuns(tested.build, self._backend, timeout),
             oracles=OracleMaker(tested.build, self._backend, timeout),
             write=self._write,
-            audit=_Auditor(tested.build),
+            audit=LeakAuditor(tested.build, self._backend),
             allow_weak_oracle=self._allow_weak_oracle,
         )
 
@@ -108,29 +107,3 @@ class Benches:
             draft.failures, target_paths=patched_paths(gold), hidden_files=hidden, gold_patch=gold
         )
         return self._rewrite(statement, draft) if self._rewrite else statement
-
-
-class _Auditor:
-    """The leak audit of one environment; its files are indexed once, when the first candidate gets that far."""
-
-    def __init__(self, build: Build) -> None:
-        self._build = build
-        self._lock = threading.Lock()
-        self._indexes: dict[str, LeakIndex] = {}
-
-    def __call__(self, draft: Draft, statement: Statement) -> Sequence[str]:
-        findings = audit_leaks(
-            gold_patch=draft.patches.gold,
-            setup_patch=draft.patches.setup,
-            statement=statement.text,
-            hidden_files=draft.patches.hidden,
-            failing=draft.fail_to_pass,
-            roots=self._roots(),
-        )
-        return [str(finding) for finding in findings]
-
-    def _roots(self) -> dict[str, LeakIndex]:
-        with self._lock:
-            if not self._indexes:
-                self._indexes = index_build(self._build)
-            return self._indexes

@@ -28,6 +28,7 @@ COPY_LINES = 3
 
 _PATTERNS = "/tmp/repodojo-gold-lines"
 _HIT_FILES = "/tmp/repodojo-hit-files"
+_AMONG = "/tmp/repodojo-search-among"
 _STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/|dist-packages/)")
 _HIT = re.compile(r"(/[^\0]*)\0(\d+):([^\n]*)\n")
 """Path, line number, line; a path may hold line breaks."""
@@ -58,13 +59,26 @@ class Wanted(NamedTuple):
     """Import paths of the changed files (``pkg/mod.py``)."""
 
 
-def search_image(shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[str, ...]) -> dict[str, list[Finding]]:
+def list_modules(shell: Shell, *, skipped: tuple[str, ...]) -> list[str]:
+    """Paths of the Python source files of the whole root, less the folders that are skipped.
+
+    Raises:
+        AuditError: the search did not run to its end.
+    """
+    found = _find(shell, skipped, "-name '*.py' -print0; echo search ended $?")
+    return [path for path in found.rpartition("search ended")[0].split("\0") if path]
+
+
+def search_image(
+    shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[str, ...], among: Collection[str] | None = None
+) -> dict[str, list[Finding]]:
     """Findings by task; a task without one has an empty list.
 
     Args:
-        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets two files.
+        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets three files.
         wanted: by task.
         skipped: absolute folders that are audited by other means.
+        among: search these files alone; None searches the whole root.
 
     Raises:
         AuditError: the search did not run to its end.
@@ -73,7 +87,7 @@ def search_image(shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[s
     hits: dict[str, dict[str, int]] = defaultdict(dict)
     if lines:
         shell.write(_PATTERNS, "".join(f"{line}\n" for line in lines).encode())
-        for path, number, text in _grep(shell, (*skipped, _PATTERNS)):
+        for path, number, text in _grep(shell, (*skipped, _PATTERNS), among):
             for line in lines:
                 if line in text:
                     hits[path].setdefault(line, number)
@@ -88,24 +102,39 @@ def telling_lines(gold_patch: str) -> frozenset[str]:
     return frozenset(line for line in added if len(normal(line)) >= MIN_LINE)
 
 
-def _grep(shell: Shell, skipped: tuple[str, ...]) -> Iterator[tuple[str, int, str]]:
+def _grep(shell: Shell, skipped: tuple[str, ...], among: Collection[str] | None) -> Iterator[tuple[str, int, str]]:
+    grep = f"xargs -0 -r grep -nHZIF -f {_PATTERNS} --"
+    if among is None:
+        said = _find(shell, skipped, f"-readable -print0 | {grep}; echo search ended ${{PIPESTATUS[1]}}")
+    else:
+        _write_paths(shell, _AMONG, among)
+        said = _must_end(shell, f"{grep} < {_AMONG}; echo search ended $?")
+    return ((hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(said))
+
+
+def _find(shell: Shell, skipped: tuple[str, ...], then: str) -> str:
+    """What comes of the plain files of the root that are not skipped."""
     pruned = " -o ".join(f"-path {path}" for path in ("/proc", "/sys", "/dev", *skipped))
-    command = (
-        f"find / \\( {pruned} \\) -prune -o -type f -readable -print0 | "
-        f"xargs -0 -r grep -nHZIF -f {_PATTERNS} --; echo search ended ${{PIPESTATUS[1]}}"
-    )
+    return _must_end(shell, f"find / \\( {pruned} \\) -prune -o -type f {then}")
+
+
+def _must_end(shell: Shell, command: str) -> str:
     done = shell.run(command, timeout=SECONDS)
-    # xargs ends with 123 where grep found nothing in some files.
+    # find ends with 1 where it may not look into a folder, xargs with 123 where grep found nothing in some files.
     if not done.output.endswith(("search ended 0\n", "search ended 123\n", "search ended 1\n")):
         raise AuditError(f"the search of the image did not end ({done.exit_code}): {done.output[-300:]}")
-    return ((hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(done.output))
+    return done.output
+
+
+def _write_paths(shell: Shell, file: str, paths: Collection[str]) -> None:
+    shell.write(file, "".join(f"{path}\0" for path in sorted(paths)).encode(errors="surrogateescape"))
 
 
 def _scripts(shell: Shell, paths: Collection[str]) -> set[str]:
     """Those that begin as a script."""
     if not paths:
         return set()
-    shell.write(_HIT_FILES, "".join(f"{path}\0" for path in sorted(paths)).encode(errors="surrogateescape"))
+    _write_paths(shell, _HIT_FILES, paths)
     begins = 'IFS= read -r -n 2 begin < "$path"; [ "$begin" = "#!" ] && printf "%s\\0" "$path"'
     done = shell.run(
         f"while IFS= read -r -d '' path; do {begins}; done < {_HIT_FILES} 2>/dev/null; echo looked", timeout=SECONDS

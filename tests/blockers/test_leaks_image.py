@@ -9,7 +9,7 @@ from agent_env.sandbox.base import Limits, Mount, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from blockers.errors import AuditError
 from blockers.findings import Finding
-from blockers.leaks.image import Wanted, search_image, telling_lines
+from blockers.leaks.image import Wanted, list_modules, search_image, telling_lines
 
 LINES = frozenset(
     {"total = combine(left, right_hand_side)", "return widened_by(total, margin=3)", "margin = margin or 3"}
@@ -71,6 +71,17 @@ def test_what_proves_nothing_is_not_found(sandbox: Sandbox, planted: Path, paths
     for path in paths:
         put(planted, path, sorted(LINES)[0])
     assert search_image(sandbox, WANTED, skipped=SKIPPED)["task"] == []
+
+
+def test_only_the_files_that_were_named_are_searched(sandbox: Sandbox, planted: Path) -> None:
+    for folder in ("vendored", "else\nwhere"):
+        put(planted, f"{folder}/pkg/mod.py", sorted(LINES)[0])
+    put(planted, "notes.txt", sorted(LINES)[0])
+    modules = list_modules(sandbox, skipped=SKIPPED)
+    assert sorted(modules) == ["/opt/image/else\nwhere/pkg/mod.py", "/opt/image/vendored/pkg/mod.py"]
+    found = search_image(sandbox, WANTED, skipped=(), among=modules[:1])
+    assert [finding.where for finding in found["task"]] == [f"image:{modules[0]}"]
+    assert search_image(sandbox, WANTED, skipped=(), among=[])["task"] == []
 
 
 def test_names_with_a_line_break_do_not_hide_a_copy(sandbox: Sandbox, planted: Path) -> None:

@@ -1,13 +1,16 @@
 """Validation: what is certified, and what is refused with which word. Real runs on the small project."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from agent_env.grading import run_suite
+from agent_env.sandbox.base import Mount
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from env_builder.candidate import Candidate
+from env_builder.leak_auditor import LeakAuditor
 from env_builder.oracle import OracleMaker
 from env_builder.untouched import UntouchedRuns
 from env_builder.validation import Bench, Rejected, Validated, validate
@@ -116,6 +119,23 @@ def test_what_is_no_task_is_refused_with_its_reason(bench: Bench, reason: str) -
     verdict = validate(REJECTED[reason], quick)
     assert isinstance(verdict, Rejected)
     assert verdict.reason == reason
+
+
+def test_a_copy_of_the_solution_elsewhere_in_the_root_refuses_a_task(
+    build: Build, bench: Bench, store: EnvironmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "words.py").write_bytes(GOLD["tiny/words.py"] or b"")
+    spec, kit = Build.spec, Mount(source=tmp_path, target="/opt/kit")
+    audited = bench._replace(audit=LeakAuditor(build, store.backend))
+    assert isinstance(validate(candidate(gold=GOLD, tests=TESTS), audited), Validated)
+    monkeypatch.setattr(
+        Build, "spec", lambda *layers, limits=None, mounts=(): spec(*layers, limits=limits, mounts=(*mounts, kit))
+    )
+    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench._replace(audit=LeakAuditor(build, store.backend)))
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == "leak"
+    assert "image:/opt/kit/tiny/words.py" in verdict.detail
 
 
 def test_a_leak_refuses_a_task(bench: Bench) -> None:
