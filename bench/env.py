@@ -29,7 +29,7 @@ from rich.table import Table
 
 from agent_env.env import SWEEnv
 from agent_env.errors import BackendUnavailableError
-from agent_env.sandbox.docker_client import docker_client
+from agent_env.sandbox.docker.client import docker_client
 from agent_env.sandbox.hostroot import base_variables
 from agent_env.sandbox.select import select_backend
 from agent_env.store import EnvironmentStore

@@ -22,10 +22,10 @@ from rich.table import Table
 
 from agent_env.errors import BackendUnavailableError
 from agent_env.sandbox.base import SandboxBackend, SandboxSpec
-from agent_env.sandbox.base_image import BASE_IMAGE
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import docker_client
+from agent_env.sandbox.docker.base_image import BASE_IMAGE
+from agent_env.sandbox.docker.client import docker_client
 
 COMMANDS = 20
 """Commands of each kind that a round runs."""

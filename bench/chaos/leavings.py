@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agent_env.errors import BackendUnavailableError
 from agent_env.sandbox.cgroup import group_folders
-from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
+from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
 from agent_env.sandbox.residence import residence_base
 
 

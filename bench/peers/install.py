@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent_env.sandbox.base_image import BASE_IMAGE
+from agent_env.sandbox.docker.base_image import BASE_IMAGE
 from tasks.home import home
 
 PINS = Path(__file__).parent.with_suffix(".txt")

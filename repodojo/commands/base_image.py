@@ -1,7 +1,7 @@
 """``repodojo base-image``: make the image that docker sandboxes run on."""
 
 from agent_env.errors import BackendUnavailableError
-from agent_env.sandbox.base_image import make_base_image
+from agent_env.sandbox.docker.base_image import make_base_image
 from repodojo.console import Console
 from repodojo.options import AsJson
 

@@ -13,7 +13,7 @@ from agent_env.errors import BackendUnavailableError
 from agent_env.grading.states import gold_edits, start_edits
 from agent_env.layers import task_layer
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import docker_client
+from agent_env.sandbox.docker.client import docker_client
 from agent_env.store import EnvironmentStore
 from agent_env.workbench import Workbench
 from blockers.attacks.attack import Attack, Goal

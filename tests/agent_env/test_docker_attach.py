@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_env.sandbox.docker_attach import AttachTransport
+from agent_env.sandbox.docker.attach import AttachTransport
 from agent_env.sandbox.transport import ShellGoneError
 
 blocks = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20)), max_size=6)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from agent_env.errors import BackendUnavailableError
-from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
-from agent_env.sandbox.docker_mounts import may_mount
+from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
+from agent_env.sandbox.docker.mounts import may_mount
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,9 +34,9 @@ _LATE_GUARD = """
 import os, signal, sys
 from pathlib import Path
 from agent_env.sandbox.base import SandboxSpec
-from agent_env.sandbox import docker
-guard, docker.ensure_guard = docker.ensure_guard, lambda: None
-box = docker.DockerBackend(warm=0).create(SandboxSpec(layers=(Path(sys.argv[1]),)))
+from agent_env.sandbox.docker import backend
+guard, backend.ensure_guard = backend.ensure_guard, lambda: None
+box = backend.DockerBackend(warm=0).create(SandboxSpec(layers=(Path(sys.argv[1]),)))
 guard()
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_env.sandbox.docker_kept import KEEP_SECONDS, reap_copies
-from agent_env.sandbox.docker_layers import SMALL_FILES, lay_layers
+from agent_env.sandbox.docker.kept import KEEP_SECONDS, reap_copies
+from agent_env.sandbox.docker.layers import SMALL_FILES, lay_layers
 from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
 
@@ -152,15 +152,15 @@ def test_a_note_of_a_process_killed_before_it_could_write_it_is_removed(copied: 
 
 _COPIES = """
 import sys, time; from pathlib import Path
-from agent_env.sandbox import docker_layers
-copy = docker_layers._do
+from agent_env.sandbox.docker import layers
+copy = layers._do
 def half(*command):
     copy(*command)
     if command[0] == sys.argv[3]:
         print("there", flush=True)
         time.sleep(60)
-docker_layers._do = half
-docker_layers.lay_layers([Path(sys.argv[1])], Path(sys.argv[2]), 1000)
+layers._do = half
+layers.lay_layers([Path(sys.argv[1])], Path(sys.argv[2]), 1000)
 """
 
 

@@ -13,15 +13,14 @@ import pytest
 
 from agent_env.errors import BackendUnavailableError, SandboxError
 from agent_env.interpreter import find_interpreter
-from agent_env.sandbox import docker_pool
 from agent_env.sandbox.base import Limits, Mount, SandboxSpec
-from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
-from agent_env.sandbox.docker_container import Container
-from agent_env.sandbox.docker_mounts import may_mount
-from agent_env.sandbox.docker_plan import Plan, make_plan
-from agent_env.sandbox.docker_pool import WarmPool
-from agent_env.sandbox.docker_sandbox import DockerSandbox
+from agent_env.sandbox.docker import DockerBackend, pool
+from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
+from agent_env.sandbox.docker.container import Container
+from agent_env.sandbox.docker.mounts import may_mount
+from agent_env.sandbox.docker.plan import Plan, make_plan
+from agent_env.sandbox.docker.pool import WarmPool
+from agent_env.sandbox.docker.sandbox import DockerSandbox
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,7 +142,7 @@ def test_another_environment_does_not(backend: DockerBackend, tree: Path, tmp_pa
 def test_one_that_does_not_answer_is_not_handed_out(
     backend: DockerBackend, tree: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker_pool, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 0.3)
     box = asked_twice(backend, SandboxSpec(layers=(tree,)))
     ready = pool_of(backend)._idle[0]
     api = docker_client().api
@@ -212,10 +211,10 @@ def test_size_0_keeps_none(tree: Path) -> None:
 
 
 def test_the_old_go(backend: DockerBackend, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_pool, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "_LOOK_SECONDS", 0.1)
     box = asked_twice(backend, SandboxSpec(layers=(tree,)))
     ready = pool_of(backend)._idle[0]
-    monkeypatch.setattr(docker_pool, "AGE_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "AGE_SECONDS", 0.1)
     await_true(lambda: len(pool_of(backend)) == 0)
     await_true(lambda: ready._id not in containers(os.getpid()))
     box.close()

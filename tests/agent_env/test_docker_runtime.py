@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent_env.errors import BackendUnavailableError
-from agent_env.sandbox import docker
 from agent_env.sandbox.base import Sandbox, SandboxSpec, StopCause
-from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import docker_client
-from agent_env.sandbox.docker_foreign import ForeignDockerSandbox
+from agent_env.sandbox.docker import DockerBackend, backend
+from agent_env.sandbox.docker.client import docker_client
+from agent_env.sandbox.docker.foreign import ForeignDockerSandbox
 from agent_env.sandbox.inroot import READ_LIMIT
 from agent_env.sandbox.select import select_backend
 from tasks.errors import BadInputError
@@ -42,7 +41,7 @@ def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     (tree / "a").write_text("one\n")
     tree.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(docker, "KERNEL_SHARING", frozenset())
+        patch.setattr(backend, "KERNEL_SHARING", frozenset())
         box = DockerBackend(runtime=request.param).create(SandboxSpec(layers=(tree,)))
     assert isinstance(box, ForeignDockerSandbox)
     yield box
@@ -64,7 +63,7 @@ def test_an_unknown_runtime_is_bad_input_and_the_known_are_told() -> None:
 
 
 def test_a_runtime_with_its_own_kernel_has_no_pool_and_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker, "KERNEL_SHARING", frozenset())
+    monkeypatch.setattr(backend, "KERNEL_SHARING", frozenset())
     (problem,) = DockerBackend().problems()
     assert not problem.fatal
     assert "started ahead" in problem.what

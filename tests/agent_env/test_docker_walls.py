@@ -13,7 +13,7 @@ import pytest
 from agent_env.errors import BackendUnavailableError
 from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import MACHINE_LABEL, OWNER_LABEL, docker_client
+from agent_env.sandbox.docker.client import MACHINE_LABEL, OWNER_LABEL, docker_client
 from agent_env.sandbox.hostroot import HOME_DIR
 from agent_env.sandbox.seccomp import denied_names
 

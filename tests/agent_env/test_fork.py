@@ -18,7 +18,7 @@ from agent_env.replay import replay
 from agent_env.sandbox.base import Sandbox, SandboxBackend, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import docker_client
+from agent_env.sandbox.docker.client import docker_client
 from agent_env.sandbox.local import _live
 from agent_env.sandbox.residence import residence_base
 from agent_env.scripted import oracle_actions

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from agent_env.sandbox.docker_profile import seccomp_profile
+from agent_env.sandbox.docker.profile import seccomp_profile
 from agent_env.sandbox.seccomp import denied_names, seccomp_program
 
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000

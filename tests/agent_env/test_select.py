@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent_env.errors import BackendUnavailableError
-from agent_env.sandbox import bubblewrap, docker_client
-from agent_env.sandbox.docker import DockerBackend
+from agent_env.sandbox import bubblewrap
+from agent_env.sandbox.docker import DockerBackend, client
 from agent_env.sandbox.select import select_backend
 from tasks.errors import BadInputError
 
@@ -24,7 +24,7 @@ def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    monkeypatch.setattr(docker_client, "_clients", {})
+    monkeypatch.setattr(client, "_clients", {})
 
 
 def test_auto_takes_bubblewrap_where_it_works() -> None:
@@ -54,13 +54,13 @@ def test_auto_with_neither_names_both_problems() -> None:
 
 def test_a_daemon_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    monkeypatch.setattr(docker_client, "_clients", {})
+    monkeypatch.setattr(client, "_clients", {})
     with pytest.raises(BackendUnavailableError, match=r"must run on this machine.*tcp://127\.0\.0\.1:1"):
         DockerBackend().reap()
 
 
 def test_no_docker_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "docker", None)
-    monkeypatch.setattr(docker_client, "_clients", {})
+    monkeypatch.setattr(client, "_clients", {})
     with pytest.raises(BackendUnavailableError, match=r"pip install 'repodojo\[docker\]'"):
         DockerBackend().reap()

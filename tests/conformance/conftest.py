@@ -14,7 +14,7 @@ from agent_env.sandbox.base import Limits, Sandbox, SandboxBackend, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.cgroup import controls_cpu, make_group
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import docker_client
+from agent_env.sandbox.docker.client import docker_client
 from tests.conformance.commands import MakeSandbox
 
 

@@ -15,7 +15,7 @@ from agent_env.sandbox.base import Mount, Sandbox, SandboxBackend, SandboxSpec, 
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.cgroup import group_folders
 from agent_env.sandbox.docker import DockerBackend
-from agent_env.sandbox.docker_client import OWNER_LABEL, docker_client
+from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
 from agent_env.sandbox.processes import descendants
 from agent_env.sandbox.residence import residence_base
 from tests.conformance.commands import MakeSandbox, text

@@ -11,7 +11,7 @@ import time
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR
-from agent_env.sandbox.docker_sandbox import DockerSandbox
+from agent_env.sandbox.docker.sandbox import DockerSandbox
 from agent_env.sandbox.inroot import READ_LIMIT
 from agent_env.sandbox.output import BoundedOutput
 

@@ -14,9 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.docker_container import Container
-from agent_env.sandbox.docker_guard import leave_to_guard
-from agent_env.sandbox.docker_plan import Plan
+from agent_env.sandbox.docker.container import Container
+from agent_env.sandbox.docker.guard import leave_to_guard
+from agent_env.sandbox.docker.plan import Plan
 
 ANSWER_SECONDS = 1.0
 """How long an idle container may take to show that it lives."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_env.sandbox.base import WORK_DIR, Limits, Mount, SandboxSpec
-from agent_env.sandbox.docker_profile import seccomp_profile
+from agent_env.sandbox.docker.profile import seccomp_profile
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, etc_files, network_mounts
 from tasks.home import home
 

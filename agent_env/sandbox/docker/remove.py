@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.docker_client import MACHINE_LABEL, OWNER_LABEL, machine_id
+from agent_env.sandbox.docker.client import MACHINE_LABEL, OWNER_LABEL, machine_id
 from agent_env.sandbox.residence import is_owner_alive
 
 _CONFLICT = 409

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from agent_env.errors import BackendUnavailableError, SandboxError
 from agent_env.sandbox.base import Problem, SandboxSpec
-from agent_env.sandbox.base_image import choose_image
-from agent_env.sandbox.docker_client import KERNEL_SHARING, choose_runtime, docker_client
-from agent_env.sandbox.docker_foreign import ForeignDockerSandbox
-from agent_env.sandbox.docker_guard import ensure_guard
-from agent_env.sandbox.docker_kept import reap_copies
-from agent_env.sandbox.docker_mounts import holds_quotas, may_mount
-from agent_env.sandbox.docker_plan import make_plan
-from agent_env.sandbox.docker_pool import WarmPool
-from agent_env.sandbox.docker_remove import daemon_errors, remove_orphans
-from agent_env.sandbox.docker_sandbox import DockerSandbox
+from agent_env.sandbox.docker.base_image import choose_image
+from agent_env.sandbox.docker.client import KERNEL_SHARING, choose_runtime, docker_client
+from agent_env.sandbox.docker.foreign import ForeignDockerSandbox
+from agent_env.sandbox.docker.guard import ensure_guard
+from agent_env.sandbox.docker.kept import reap_copies
+from agent_env.sandbox.docker.mounts import holds_quotas, may_mount
+from agent_env.sandbox.docker.plan import make_plan
+from agent_env.sandbox.docker.pool import WarmPool
+from agent_env.sandbox.docker.remove import daemon_errors, remove_orphans
+from agent_env.sandbox.docker.sandbox import DockerSandbox
 from agent_env.sandbox.place import quota_options
 from agent_env.sandbox.residence import (
     files_in_memory,
@@ -37,7 +37,7 @@ class DockerBackend:
         image: what containers are made of; see ``base_image.choose_image`` where None.
         runtime: the OCI runtime, by the name that the daemon knows it by (``runsc``); the daemon's default where None.
         warm: how many containers to keep started ahead of their use, for what is asked for again and again; 0 for none.
-            Only where this process may mount (``docker_mounts.may_mount``) and the runtime shares the host's kernel.
+            Only where this process may mount (``mounts.may_mount``) and the runtime shares the host's kernel.
     """
 
     name = "docker"

@@ -1,6 +1,6 @@
 """A sandbox in a Docker container: every start and every reset is a new container.
 
-Where this process may mount (``docker_mounts``), it was started ahead and gets the sandbox's files when it is taken;
+Where this process may mount (``mounts``), it was started ahead and gets the sandbox's files when it is taken;
 elsewhere the daemon mounts them, as a volume, while it starts.
 """
 
@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import SandboxSpec
-from agent_env.sandbox.docker_container import Container, WorkTree
-from agent_env.sandbox.docker_guard import leave_to_guard
-from agent_env.sandbox.docker_layers import LaidLayers, lay_layers, own
-from agent_env.sandbox.docker_mounts import mount_into, mount_memory
-from agent_env.sandbox.docker_plan import PLACES, Plan, container_user
-from agent_env.sandbox.docker_pool import WarmPool
+from agent_env.sandbox.docker.container import Container, WorkTree
+from agent_env.sandbox.docker.guard import leave_to_guard
+from agent_env.sandbox.docker.layers import LaidLayers, lay_layers, own
+from agent_env.sandbox.docker.mounts import mount_into, mount_memory
+from agent_env.sandbox.docker.plan import PLACES, Plan, container_user
+from agent_env.sandbox.docker.pool import WarmPool
 from agent_env.sandbox.local import WRITABLE, LocalSandbox
 from agent_env.sandbox.shell_tree import ShellTree
 

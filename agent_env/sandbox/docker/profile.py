@@ -1,6 +1,6 @@
 """The system calls that a Docker sandbox may make: Docker's default list, less what ours denies.
 
-``docker_seccomp.json`` is moby's default profile (github.com/moby/profiles, seccomp/default.json, Apache-2.0) as it is.
+``seccomp.json`` is moby's default profile (github.com/moby/profiles, seccomp/default.json, Apache-2.0) as it is.
 """
 
 import json
@@ -13,7 +13,7 @@ from agent_env.sandbox.seccomp import denied_names
 @cache
 def seccomp_profile() -> str:
     """The profile as JSON, for ``security_opt``."""
-    profile = json.loads(files("agent_env.sandbox").joinpath("docker_seccomp.json").read_text())
+    profile = json.loads(files("agent_env.sandbox.docker").joinpath("seccomp.json").read_text())
     denied = denied_names()
     for rule in profile["syscalls"]:
         if rule["action"] == "SCMP_ACT_ALLOW":

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Mount
 from agent_env.sandbox.cgroup import oom_file_of, read_memory_kills
-from agent_env.sandbox.docker_attach import AttachTransport
-from agent_env.sandbox.docker_client import MACHINE_LABEL, OWNER_LABEL, docker_client, machine_id
-from agent_env.sandbox.docker_guard import leave_to_guard
-from agent_env.sandbox.docker_plan import PLACES, Plan, bind, container_user, empty_places, host_config
-from agent_env.sandbox.docker_remove import daemon_errors, remove_container, remove_volume
+from agent_env.sandbox.docker.attach import AttachTransport
+from agent_env.sandbox.docker.client import MACHINE_LABEL, OWNER_LABEL, docker_client, machine_id
+from agent_env.sandbox.docker.guard import leave_to_guard
+from agent_env.sandbox.docker.plan import PLACES, Plan, bind, container_user, empty_places, host_config
+from agent_env.sandbox.docker.remove import daemon_errors, remove_container, remove_volume
 from agent_env.sandbox.hostroot import USER_ID
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.processes import FirstProcess

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.docker_kept import hold_copy
+from agent_env.sandbox.docker.kept import hold_copy
 from agent_env.sandbox.residence import residence_base
 
 SMALL_FILES = 20

@@ -1,17 +1,12 @@
 """One small process beside each host process that uses Docker: when that one dies, however it does, it removes what was
-left. A container is no child of ours, so nothing else would end it before the next start.
-
-It looks more than once: a container that was asked for just before the death is made by the daemon afterwards, and the
-daemon itself may be away, as while it restarts.
+left (``after_death``). A container is no child of ours, so nothing else would end it before the next start.
 """
 
 import atexit
-import contextlib
 import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 _guards: dict[int, "subprocess.Popen[bytes]"] = {}
@@ -19,7 +14,7 @@ _guards: dict[int, "subprocess.Popen[bytes]"] = {}
 
 _lock = threading.Lock()
 
-_HERE = str(Path(__file__).resolve().parents[2])
+_HERE = str(Path(__file__).resolve().parents[3])
 """Where this package is imported from, which may be no entry of the path but the current directory."""
 
 _WAIT_THEN_REAP = """
@@ -34,16 +29,10 @@ else:
         poll = select.poll()
         poll.register(held, select.POLLIN)
         poll.poll()
-from agent_env.sandbox.docker_guard import reap_after_death
+from agent_env.sandbox.docker.after_death import reap_after_death
 reap_after_death()
 """
 """Nothing is imported before the end comes, so that it costs little while it waits."""
-
-PAUSES = (0.0, 1.0, 4.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)
-"""Seconds before each look. A daemon that is away is waited for until all are over."""
-
-_SETTLED_SECONDS = 60.0
-"""Once it has answered, so long until nothing more can come; a request to it takes no longer (``docker_client``)."""
 
 _has_left: set[int] = set()
 """Process ids of those that could not remove all that was theirs."""
@@ -52,21 +41,6 @@ _has_left: set[int] = set()
 def leave_to_guard() -> None:
     """Say that something of this process is left with the daemon, so that its guard looks also after an orderly end."""
     _has_left.add(os.getpid())
-
-
-def reap_after_death() -> None:
-    """Remove what dead host processes left, until all that they asked for must have come."""
-    from agent_env.sandbox.docker import DockerBackend
-    from tasks.errors import RepoDojoError
-
-    answered = 0.0
-    for pause in PAUSES:
-        time.sleep(pause)
-        with contextlib.suppress(RepoDojoError):
-            DockerBackend().reap()
-            answered = answered or time.monotonic()
-        if answered and time.monotonic() >= answered + _SETTLED_SECONDS:
-            return
 
 
 def ensure_guard() -> None:
