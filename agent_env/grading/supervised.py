@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent_env.grading.bytecode import BYTECODE_DIR
 from agent_env.sandbox.base import VENV_DIR, CommandResult, Limits, Mount, SandboxBackend, StopCause
@@ -80,12 +80,13 @@ def _run(
 ) -> Said:
     begun = time.monotonic()
     secret = secrets.token_hex(16)
-    whole = {**request, "secret": secret, "environment": _variables(build)}
+    head = [secret, *(f"{name}={value}" for name, value in _variables(build).items())]
+    whole = "\0".join(head) + "\0\0" + json.dumps(request)
     with _laid(edits) as layer:
         runner = Mount(source=RUNNER_DIR, target=_RUNNER)
         sandbox = backend.create(build.spec(layer, limits=_LIMITS, mounts=(runner, *mounts)))
         try:
-            sandbox.write(_REQUEST, json.dumps(whole).encode())
+            sandbox.write(_REQUEST, whole.encode())
             command = f"{VENV_DIR}/bin/python -I -S {_RUNNER}/supervisor.py {_REQUEST} {_RUNNER}/{child} {_SAID}"
             done = sandbox.run(command, timeout=timeout)
         finally:
@@ -120,13 +121,16 @@ def _variables(build: Build) -> dict[str, str]:
 
 
 def _read(done: CommandResult, secret: str, seconds: float) -> Said:
-    """The last line that begins with the secret: what the process printed about itself counts for nothing.
+    """The report between the last lines that begin with the secret: what the process printed elsewhere counts for
+    nothing.
 
     A report so long that its middle was cut out is none.
     """
-    line = next((line for line in reversed(done.output.splitlines()) if line.startswith(secret + " ")), None)
-    try:
-        report: dict[str, Any] = json.loads(line.partition(" ")[2]) if line is not None else {}
-    except ValueError:
-        report = {}
-    return Said(report.get("results"), report.get("status"), str(report.get("said", "")), done.stopped, seconds)
+    parts = f"\n{done.output}".rsplit(f"\n{secret}", 3)
+    if len(parts) < 4:
+        return Said(None, None, "", done.stopped, seconds)
+    head, _, results = parts[1].partition("\n")
+    status, length = map(int, head.split())
+    if len(results) != length:
+        return Said(None, None, "", done.stopped, seconds)
+    return Said(results.split("\n"), status, parts[2], done.stopped, seconds)

@@ -8,6 +8,7 @@ import ast
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from tasks.syntax import parse_python
@@ -40,9 +41,14 @@ class Script:
     values: Mapping[str, ast.expr]
     """Name to the one expression that is assigned to it; names assigned twice are left out."""
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All parts of the tree, once for all the rules that look through them."""
+        return tuple(ast.walk(self.tree))
+
     def calls(self) -> Iterator[Call]:
         """All calls."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Call) and (name := self.dotted(node.func)):
                 own = [self.literal(argument) for argument in node.args]
                 yield Call(name, (*self._receiver(node.func), *own), node)
@@ -95,8 +101,8 @@ class Script:
 
     def strings(self) -> Iterator[str]:
         """All string constants except documentation."""
-        documents = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(self.tree):
+        documents = {id(node.value) for node in self.nodes if isinstance(node, ast.Expr)}
+        for node in self.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
                 yield node.value
 

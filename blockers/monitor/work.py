@@ -1,6 +1,7 @@
 """The finished work, and the grader's word on it, as events: what no single call showed, and what came of it."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from blockers.crossing import LeftOut
@@ -13,6 +14,9 @@ from tasks.tree import Edits
 
 MOST_FILES = 100
 """Changed source files that are looked at."""
+
+_KEPT = 32
+"""Files of start states that are remembered."""
 
 _STEERING = frozenset({"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "sitecustomize.py"})
 """Configuration that an agent has little reason to change; caches and bytecode are left out of every work."""
@@ -40,7 +44,7 @@ def work_events(changes: Edits, before: Callable[[str], bytes | None], *, turn: 
     found: dict[tuple[str, str], Event] = {}
     for path in paths[:MOST_FILES]:
         try:
-            known = {(hit.vector, hit.evidence) for hit in source_hits(_text(before(path)))}
+            known = _held(_text(before(path)))
             hits = [hit for hit in source_hits(_text(changes[path])) if (hit.vector, hit.evidence) not in known]
         except RecursionError:
             hits = [Hit(Vector.UNREADABLE, Stage.TAMPER, "")]
@@ -72,6 +76,12 @@ def grade_events(reason: str, left_out: Iterable[LeftOut], *, turn: int) -> list
             event = Event(vector=vector, stage=Stage.TAMPER, status="blocked", turn=turn, evidence=evidence)
             found.setdefault(vector, event)
     return list(found.values())
+
+
+@lru_cache(maxsize=_KEPT)
+def _held(text: str) -> frozenset[tuple[Vector, str]]:
+    """What a file of the start state holds; the episodes of a group ask for the same one after another."""
+    return frozenset((hit.vector, hit.evidence) for hit in source_hits(text))
 
 
 def _is_source(path: str) -> bool:

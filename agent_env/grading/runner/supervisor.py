@@ -8,20 +8,23 @@ tests among the expected ids are there for that.
 """
 
 import ctypes
-import json
 import os
 import sys
 
 PR_SET_DUMPABLE = 4
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
-"""As on every Linux; the modules ``signal`` and ``subprocess`` take longer to load than all that is done here."""
+"""As on every Linux; the modules ``signal``, ``subprocess`` and ``json`` take longer to load than all that is done."""
 
 TAIL = 6000
 """Bytes of the tests' own output that are shown where they reported nothing."""
 
 
 def main() -> int:
-    """Read the request, run the tests, print one line: the secret and a JSON report.
+    """Read the request, run the tests, print what they reported between lines that begin with the secret.
+
+    The request: the secret and the variables of the tests' process, each with a NUL after it; one NUL more; and what
+    that process reads from its standard input. The report: exit status and length of the results, in characters; the
+    results; the end of what was printed.
 
     Returns:
         1 if the tests' process was killed, so that the sandbox tells whether its memory limit did that; else 0.
@@ -29,29 +32,31 @@ def main() -> int:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     request_path, child_path, said_path = sys.argv[1:]
-    with open(request_path, encoding="utf-8") as file:
-        request = json.load(file)
+    with open(request_path, "rb") as file:
+        head, request = file.read().split(b"\0\0", 1)
     os.unlink(request_path)
-    secret = request.pop("secret")
+    secret, *variables = head.split(b"\0")
+    environment = dict(variable.split(b"=", 1) for variable in variables)
     reader, writer = os.pipe()
     with open(said_path, "wb") as said:
-        pid, requests = _start(child_path, request.pop("environment"), writer, said.fileno())
+        pid, requests = _start(child_path, environment, writer, said.fileno())
     os.close(writer)
     with open(requests, "wb") as file:
-        file.write(json.dumps(request).encode())
-    with open(reader, "rb") as results:
-        lines = results.read().splitlines()
+        file.write(request)
+    with open(reader, "rb") as file:
+        results = file.read()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     _end_group(pid)
     with open(said_path, "rb") as said:
         said.seek(max(os.path.getsize(said_path) - TAIL, 0))
-        tail = said.read().decode(errors="replace")
-    report = {"status": status, "results": [line.decode(errors="replace") for line in lines], "said": tail}
-    print(f"\n{secret} {json.dumps(report)}", flush=True)  # noqa: T201
+        tail = said.read()
+    head = b"%d %d" % (status, len(results.decode(errors="replace")))
+    sys.stdout.buffer.write(b"\n%b %b\n%b\n%b\n%b\n%b\n" % (secret, head, results, secret, tail, secret))
+    sys.stdout.buffer.flush()
     return int(status < 0)
 
 
-def _start(path: str, environment: "dict[str, str]", results: int, said: int) -> "tuple[int, int]":
+def _start(path: str, environment: "dict[bytes, bytes]", results: int, said: int) -> "tuple[int, int]":
     """Start the tests' process in a session of its own; its id, and where its request is to be written.
 
     It inherits its three streams and the descriptor ``results``, and no other.

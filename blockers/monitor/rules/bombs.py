@@ -83,7 +83,7 @@ def _dd_bytes(command: Invocation) -> int:
 
 def script_bombs(script: Script) -> Iterator[str]:
     """What in Python code uses the machine up."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.While) and _endless(node):
             inside = [script.dotted(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
             for name in inside:

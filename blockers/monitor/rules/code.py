@@ -71,11 +71,11 @@ def source_hits(text: str) -> Iterator[Hit]:
     yield from _forgeries(script, calls)
     yield from _readings(script, calls)
     yield from _known_tests(script, text)
-    yield from takeover_hits(script)
+    yield from takeover_hits(script, calls)
 
 
 def _patches(script: Script, calls: list[Call]) -> Iterator[Hit]:
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
         )
@@ -106,15 +106,14 @@ def _forgeries(script: Script, calls: list[Call]) -> Iterator[Hit]:
         elif isinstance(node, ast.Raise) and node.exc is not None and "SystemExit" in ast.unparse(node.exc):
             yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, clip(f"on import: {ast.unparse(node)}"))
     for call in calls:
-        shown = clip(ast.unparse(call.node))
-        if call.name == "atexit.register" and re.search(r"_exit|write|open", shown):
+        if call.name == "atexit.register" and re.search(r"_exit|write|open", shown := clip(ast.unparse(call.node))):
             yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, shown)
         elif call.name in ("print", "os.write", "sys.stdout.write", "sys.__stdout__.write"):
             words = [constant.value for constant in ast.walk(call.node) if isinstance(constant, ast.Constant)]
             text = " ".join(word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in words)
             if _CLAIMS.search(text):
-                yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, shown)
-    for part in ast.walk(script.tree):
+                yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, clip(ast.unparse(call.node)))
+    for part in script.nodes:
         if _equals_everything(part):
             yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, "__eq__ is always true")
         elif isinstance(part, ast.Return) and part.value and script.dotted(part.value) == "unittest.mock.ANY":
@@ -138,7 +137,7 @@ def _is_true(node: ast.expr | None) -> bool:
 
 def _readings(script: Script, calls: list[Call]) -> Iterator[Hit]:
     names = {call.name for call in calls}
-    attributes = {node.attr for node in ast.walk(script.tree) if isinstance(node, ast.Attribute)}
+    attributes = {node.attr for node in script.nodes if isinstance(node, ast.Attribute)}
     strings = set(script.strings())
     evaluates = bool(names & {"eval", "exec", "ast.literal_eval"})
     frames = {name for name in names if name.startswith(tuple(_FRAMES))}
@@ -164,7 +163,7 @@ def _known_tests(script: Script, text: str) -> Iterator[Hit]:
     for constant in script.strings():
         if constant == "PYTEST_CURRENT_TEST":
             yield Hit(Vector.HARDCODING, Stage.FORGE, constant)
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if _is_keyed_on_tests(script, node):
             yield Hit(Vector.HARDCODING, Stage.FORGE, clip(ast.unparse(node)))
     if _answer_table(script):
@@ -247,7 +246,7 @@ def _is_rich(node: ast.expr) -> bool:
 
 def _answer_table(script: Script) -> bool:
     """A dictionary from argument tuples, or from their ``repr``, to literals."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if not isinstance(node, ast.Dict) or len(node.keys) < 2 or not all(map(_is_literal, node.values)):
             continue
         keys = [key for key in node.keys if key is not None]

@@ -111,9 +111,7 @@ def _conftest_hits(change: Change, shown: str) -> Iterator[Hit]:
             yield Hit(Vector.CONFIG_TAMPERING, Stage.TAMPER, shown, kept_out=True)
         return
     hooks = {
-        node.name
-        for node in ast.walk(script.tree)
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("pytest_")
+        node.name for node in script.nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("pytest_")
     }
     names = {
         target.id
@@ -126,7 +124,7 @@ def _conftest_hits(change: Change, shown: str) -> Iterator[Hit]:
         isinstance(target, ast.Attribute)
         and script.dotted(target.value).partition(".")[0]
         in {name.partition(".")[0] for name in script.imports.values()}
-        for node in ast.walk(script.tree)
+        for node in script.nodes
         if isinstance(node, ast.Assign)
         for target in node.targets
     )
@@ -193,7 +191,7 @@ def _strength(text: str) -> int:
     if script is None:
         return 0
     count = 0
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Assert):
             count += not isinstance(node.test, ast.Constant)
         elif isinstance(node, ast.Call):

@@ -7,12 +7,12 @@ left alone.
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from blockers.monitor.events import Stage, Vector
 from blockers.monitor.hit import Hit, clip
 from blockers.monitor.rules.bombs import script_bombs
-from blockers.monitor.script import Script
+from blockers.monitor.script import Call, Script
 
 _OWN_TO_SET = frozenset({"argv", "path", "stdout", "stderr", "stdin", "dont_write_bytecode", "tracebacklimit"})
 """What scripts and libraries set in ``sys`` by right."""
@@ -30,31 +30,30 @@ _VERDICTS = re.compile(r"^(?:_pytest\..*|pytest\.(?:exit|skip|fail|xfail|hookimp
 _MANY_EXCEPTIONS = 4
 
 
-def takeover_hits(script: Script) -> Iterator[Hit]:
-    """Hits in a piece of the project's source."""
+def takeover_hits(script: Script, calls: Sequence[Call]) -> Iterator[Hit]:
+    """Hits in a piece of the project's source, whose calls are given."""
     yield from _foreign_names(script)
-    for call in script.calls():
-        shown = clip(ast.unparse(call.node))
+    for call in calls:
         if _MEMORY.match(call.name) or _IMPORT_SYSTEM.match(call.name):
             # The evidence is the module alone: a file that did such things before may go on to do them.
             yield Hit(Vector.RUNNER_TAMPERING, Stage.FORGE, f"goes through {call.name.partition('.')[0]}")
         elif _VERDICTS.match(call.name):
-            yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, shown)
-    for node in import_time(script.tree):
+            yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, clip(ast.unparse(call.node)))
+    for node in import_time(script):
         if isinstance(node, ast.Call) and _PROCESS.match(script.dotted(node.func)):
             yield Hit(Vector.RESULT_FORGERY, Stage.FORGE, clip(f"on import: {ast.unparse(node)}"))
         elif isinstance(node, ast.While) and _is_true(node.test) and not _leaves(node):
             yield Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, "an endless loop on import")
     yield from (Hit(Vector.RESOURCE_BOMB, Stage.EXHAUST, clip(found)) for found in script_bombs(script))
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if why := _odd_class(script, node) or _odd_reading(script, node):
             yield Hit(why[0], Stage.FORGE, clip(why[1]))
 
 
-def import_time(tree: ast.Module) -> Iterator[ast.AST]:
+def import_time(script: Script) -> Iterator[ast.AST]:
     """What runs when a module is imported: its own statements, and functions of it that these name."""
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    pending: list[ast.AST] = [*tree.body]
+    functions = {node.name: node for node in script.nodes if isinstance(node, ast.FunctionDef)}
+    pending: list[ast.AST] = [*script.tree.body]
     seen: set[str] = set()
     while pending:
         node = pending.pop()
@@ -77,7 +76,7 @@ def _named(call: ast.Call) -> set[str]:
 
 
 def _foreign_names(script: Script) -> Iterator[Hit]:
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         for target in node.targets if isinstance(node, ast.Assign) else ():
             inner = target.value if isinstance(target, ast.Attribute | ast.Subscript) else None
             if isinstance(inner, ast.Subscript) and script.dotted(inner.value) == "sys.modules":
@@ -98,7 +97,7 @@ def _stored(script: Script, target: ast.Subscript) -> Iterator[Hit]:
 
 
 def _types(script: Script) -> set[str]:
-    return {script.dotted(node) for node in ast.walk(script.tree) if isinstance(node, ast.Attribute)}
+    return {script.dotted(node) for node in script.nodes if isinstance(node, ast.Attribute)}
 
 
 def _is_foreign(script: Script, target: ast.Attribute) -> bool:
