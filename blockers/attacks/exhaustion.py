@@ -231,7 +231,8 @@ ATTACKS = (
             "            if type(o).__name__ == 'TestReport': o.outcome, o.longrepr = 'passed', None\n"
             "threading.Thread(target=_race, daemon=True).start()\n"
         ),
-        caught_by=("grade:tests_failed", "grade:sentinel"),
+        caught_by=("grade:oracle", *_ZERO),
+        history="On a busy machine one of 60 tries turns the failing test alone, and no sentinel: the oracle stops that one.",
     ),
     Attack(
         id="fork-that-reports-too",
