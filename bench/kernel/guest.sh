@@ -9,6 +9,9 @@ mkdir -p "$scope/session.scope"
 echo "+memory +pids +cpu" >/sys/fs/cgroup/cgroup.subtree_control
 echo "+memory +pids +cpu" >/sys/fs/cgroup/user.slice/cgroup.subtree_control
 if [ "$USER_ID" != 0 ]; then
+  # The interpreter may lie in the home of another user; this changes nothing on the host.
+  folder=$(readlink -f "$CHECKOUT/.venv/bin/python")
+  while folder=$(dirname "$folder") && [ "$folder" != / ]; do chmod a+x "$folder"; done
   chown "$USER_ID:$USER_ID" "$HOME" "$scope" "$scope"/cgroup.{procs,subtree_control,threads} "$scope/session.scope" \
     "$scope/session.scope/cgroup.procs"
 fi

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent_env.errors import BackendUnavailableError
+from agent_env.interpreter import find_interpreter
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.select import select_backend
 from repodojo.console import Console
@@ -48,12 +49,14 @@ def doctor(as_json: AsJson = False) -> int:
 def _basics() -> list[Check]:
     free = shutil.disk_usage(_existing(home())).free >> 30
     git = shutil.which("git")
+    built_on = find_interpreter(f"{sys.version_info.major}.{sys.version_info.minor}")
     return [
         (
             "python",
             "ok" if sys.version_info >= (3, 11) else "broken",
             f"{platform.python_version()} at {sys.executable}",
         ),
+        ("environments", "ok", f"built on {built_on.version} at {built_on.executable}, where its version will do"),
         ("kernel", "ok", f"{platform.release()} on {platform.machine()}, {os.cpu_count()} cores"),
         ("git", "ok" if git else "broken", git or "install git with your system's package manager"),
         ("cache", "ok" if free >= 2 else "weak", f"{home()} with {free} GiB free (set REPODOJO_HOME to move it)"),
