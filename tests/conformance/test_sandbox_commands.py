@@ -225,8 +225,9 @@ def test_a_large_command_is_taken_whole(box: Sandbox) -> None:
 
 
 def test_a_command_that_is_not_taken_in_time_is_a_timeout(fresh: Sandbox) -> None:
-    text(fresh, "(sleep 0.1; kill -STOP $$) & sleep 0")
-    time.sleep(0.3)
+    text(fresh, "(until [ -e /tmp/now ]; do sleep 0.05; done; kill -STOP $$) &")
+    fresh.write("/tmp/now", b"")
+    time.sleep(0.5)
     assert fresh.run(f": {'x' * 1_000_000}", timeout=0.5).stopped is StopCause.TIMEOUT
     assert text(fresh, "echo ok") == "ok\n"
 
