@@ -1,7 +1,7 @@
 """Built environments, kept on this machine: a virtual environment and a clean tree for each Environment record.
 
     <home>/builds/making/             what is being installed; removed when the process that did it is dead
-    <home>/builds/<environment id>-<backend>-<python version>-<kind of CPU>/
+    <home>/builds/<environment id>-<backend>-<python version>-<which>-<kind of CPU>/
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
       venv/    the virtual environment, seen at /opt/env
@@ -32,6 +32,7 @@ from agent_env.sandbox.overlay import lay_edits
 from agent_env.sandbox.residence import new_residence, reap_folders, remove_tree
 from tasks.environment import Environment
 from tasks.home import home
+from tasks.record import digest_json
 from tasks.tree import Edits, list_files
 
 INSTALL_SECONDS = 600.0
@@ -210,8 +211,10 @@ class EnvironmentStore:
 
     def _place(self, environment: Environment) -> Build:
         interpreter = find_interpreter(environment.python)
-        # A home may be shared by machines of several kinds: none may run what another has compiled.
-        name = f"{environment.id}-{self.backend.name}-{interpreter.version}-{platform.machine()}"
+        # A home may be shared by machines of several kinds: none may run what another has compiled. A virtual
+        # environment names its interpreter, of which a machine may have several of one version.
+        python = f"{interpreter.version}-{digest_json(str(interpreter.executable))[:6]}"
+        name = f"{environment.id}-{self.backend.name}-{python}-{platform.machine()}"
         return Build(environment, self.root / name, interpreter)
 
     @contextmanager
