@@ -24,9 +24,9 @@ from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyF
 from agent_env.prompt import render_prompt
 from agent_env.rules import Rules
 from agent_env.sandbox.base import Sandbox, Snapshot, StopCause
-from agent_env.tools.calls import CallFormatError, ToolCall, check_number, require_json
+from agent_env.tools.calls import MAX_TURN_CHARS, CallFormatError, ToolCall, check_number, require_json
 from agent_env.tools.formats import FORMATS, choose_format, parse_calls
-from agent_env.tools.observation import Observation
+from agent_env.tools.observation import Observation, clip
 from agent_env.tools.toolbox import Toolbox
 from agent_env.trajectory import TrajectoryRecorder
 from agent_env.watch import Watch
@@ -38,6 +38,13 @@ from tasks.tree import Edits
 
 if TYPE_CHECKING:
     from agent_env.packages.service import PackageAccess
+
+_USED_UP = {
+    StopCause.OUT_OF_MEMORY: "memory",
+    StopCause.DISK_FULL: "room for files",
+    StopCause.PROCESS_LIMIT: "processes",
+}
+"""What the policy has used up where its last command ended so."""
 
 __all__ = ["Episode", "InfraFailed", "LimitStopped", "Outcome", "PolicyFault", "Rules", "Scored", "Turn"]
 
@@ -166,6 +173,7 @@ class Episode:
             shown: the same for the transcript.
             read: gives the calls, or raises CallFormatError.
         """
+        said, shown = clip(said, MAX_TURN_CHARS), clip(shown, MAX_TURN_CHARS)  # what is longer is not read either
         with self._one_at_a_time():
             sandbox = self._require_running()
             with self._ends_on_error():
@@ -340,10 +348,9 @@ class Episode:
         """Whose fault it is that the sandbox failed."""
         if self._interrupted:
             return LimitStopped(self._interrupted)
-        if self._last_stop is StopCause.OUT_OF_MEMORY:
-            return PolicyFault(f"used up the sandbox's memory, after which it failed: {error}")
-        if self._last_stop is StopCause.DISK_FULL:
-            return PolicyFault(f"used up the sandbox's room for files, after which it failed: {error}")
+        used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
+        if used_up:
+            return PolicyFault(f"used up the sandbox's {used_up}, after which it failed: {error}")
         return InfraFailed(f"{type(error).__name__}: {error}")
 
     def _end(self, outcome: Outcome) -> None:

@@ -29,6 +29,10 @@ SLACK = 20.0
 """A grading run may take this many times as long as the slowest run of the task's certificate: a machine under load."""
 
 
+_TESTS_FAILED = 1
+"""pytest's exit status where some test failed, as sentinels do in each run: any other is no orderly end."""
+
+
 class Grade(NamedTuple):
     """What an attempt earned, and why."""
 
@@ -109,4 +113,6 @@ def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
         return "sentinel"
     if expected - set(run.outcomes):
         return "tests_missing"
-    return "passed" if expected <= passed else "tests_failed"
+    if not expected <= passed:
+        return "tests_failed"
+    return "passed" if run.status == _TESTS_FAILED else "no_result"

@@ -49,6 +49,8 @@ class SuiteRun(NamedTuple):
     """Why there is no result at all (the tests' process ended early), with the end of what it printed; else empty."""
     seconds: float
     """Wall time by the host's clock, start and end of the sandbox included."""
+    status: int | None = None
+    """pytest's exit status; negative where a signal ended it; None where there is no result, or it is not kept."""
 
     def passed(self) -> set[str]:
         """Ids of the tests that passed."""

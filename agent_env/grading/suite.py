@@ -90,7 +90,7 @@ def _read_report(said: Said) -> SuiteRun:
         elif test_id not in outcomes or outcomes[test_id].status is TestStatus.PASSED:
             outcomes[test_id] = TestOutcome(test_id, TestStatus(status), taken, detail)
     error = "" if outcomes or collect_errors else f"no test was reported (status {said.status}): {said.output}"
-    return SuiteRun(outcomes, collect_errors, said.stopped, error, said.seconds)
+    return SuiteRun(outcomes, collect_errors, said.stopped, error, said.seconds, said.status)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, float, str]]:

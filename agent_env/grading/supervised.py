@@ -1,10 +1,12 @@
-"""A process inside a fresh sandbox, under the supervisor, whose report only the host can be told (``runner/``)."""
+"""A process inside a fresh sandbox, under the supervisor, whose report nobody else can make (``runner/``)."""
 
 import contextlib
+import hmac
 import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -79,8 +81,8 @@ def _run(
     timeout: float,
 ) -> Said:
     begun = time.monotonic()
-    secret = secrets.token_hex(16)
-    head = [secret, *(f"{name}={value}" for name, value in _variables(build).items())]
+    key, label = secrets.token_hex(32), secrets.token_hex(16)
+    head = [key, label, *(f"{name}={value}" for name, value in _variables(build).items())]
     whole = "\0".join(head) + "\0\0" + json.dumps(request)
     with _laid(edits) as layer:
         runner = Mount(source=RUNNER_DIR, target=_RUNNER)
@@ -91,7 +93,7 @@ def _run(
             done = sandbox.run(command, timeout=timeout)
         finally:
             sandbox.close()
-    return _read(done, secret, time.monotonic() - begun)
+    return _read(done, key, label, time.monotonic() - begun)
 
 
 @contextlib.contextmanager
@@ -120,17 +122,13 @@ def _variables(build: Build) -> dict[str, str]:
     }
 
 
-def _read(done: CommandResult, secret: str, seconds: float) -> Said:
-    """The report between the last lines that begin with the secret: what the process printed elsewhere counts for
-    nothing.
-
-    A report so long that its middle was cut out is none.
-    """
-    parts = f"\n{done.output}".rsplit(f"\n{secret}", 3)
-    if len(parts) < 4:
+def _read(done: CommandResult, key: str, label: str, seconds: float) -> Said:
+    """The report, if it is signed: what was printed elsewhere, changed on its way or cut short counts for nothing."""
+    parts = f"\n{done.output}".split(f"\n{label}")
+    report = parts[1].removeprefix("\n") if len(parts) == 3 else ""
+    signed = blake2b(report.encode(), key=key.encode()).hexdigest()
+    if len(parts) != 3 or not hmac.compare_digest(parts[2].strip().encode(), signed.encode()):
         return Said(None, None, "", done.stopped, seconds)
-    head, _, results = parts[1].partition("\n")
+    head, _, rest = report.partition("\n")
     status, length = map(int, head.split())
-    if len(results) != length:
-        return Said(None, None, "", done.stopped, seconds)
-    return Said(results.split("\n"), status, parts[2], done.stopped, seconds)
+    return Said(rest[:length].split("\n"), status, rest[length:], done.stopped, seconds)

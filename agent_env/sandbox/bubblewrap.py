@@ -113,6 +113,9 @@ class BubblewrapSandbox(LocalSandbox):
     def _kills_for_memory(self) -> int:
         return self._group.kills_for_memory() if self._group else 0
 
+    def _refused_processes(self) -> int:
+        return self._group.refused_processes() if self._group else 0
+
     def _failure(self, said: str) -> SandboxError:
         return _start_error(said)
 

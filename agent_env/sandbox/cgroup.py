@@ -71,6 +71,7 @@ class Group:
     def __init__(self, hierarchy: Hierarchy, name: str, limits: Limits) -> None:
         settings = hierarchy.settings(limits)
         self._oom_file = hierarchy.folders["memory"] / name / hierarchy.oom_file
+        self._pids_file = hierarchy.folders["pids"] / name / "pids.events"
         self._join_file = hierarchy.join_file
         self._folders = {hierarchy.folders[controller] / name for controller in settings}
         for folder in self._folders:
@@ -88,6 +89,10 @@ class Group:
     def kills_for_memory(self) -> int:
         """How many processes the kernel has killed because the memory limit was reached."""
         return read_memory_kills(self._oom_file)
+
+    def refused_processes(self) -> int:
+        """How many processes and threads could not start at the limit."""
+        return read_refusals(self._pids_file)
 
     def remove(self) -> None:
         """Remove the group; its processes must be dead."""
@@ -108,23 +113,41 @@ def make_group(name: str, limits: Limits) -> Group | None:
 
 def read_memory_kills(oom_file: Path) -> int:
     """The kernel's count of processes killed at a group's memory limit, from ``memory.oom_control`` or ``.events``."""
-    for line in oom_file.read_text().splitlines():
+    return _read_count(oom_file, "oom_kill")
+
+
+def read_refusals(pids_file: Path) -> int:
+    """The kernel's count of processes and threads refused at a group's limit, from ``pids.events``."""
+    return _read_count(pids_file, "max")
+
+
+def _read_count(file: Path, wanted: str) -> int:
+    for line in file.read_text().splitlines():
         name, _, count = line.partition(" ")
-        if name == "oom_kill":
+        if name == wanted:
             return int(count)
     return 0
 
 
 def oom_file_of(pid: int) -> Path | None:
     """The file for ``read_memory_kills`` of the group that a process is in, or None where it is not to be seen."""
+    return _file_of(pid, "memory", "memory.oom_control", "memory.events")
+
+
+def pids_file_of(pid: int) -> Path | None:
+    """The file for ``read_refusals``, likewise."""
+    return _file_of(pid, "pids", "pids.events", "pids.events")
+
+
+def _file_of(pid: int, controller: str, version_1: str, version_2: str) -> Path | None:
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
         return None
     for _, controllers, path in sorted((line.split(":", 2) for line in lines), reverse=True):  # version 1 first
-        base, name = (ROOT, "memory.events") if not controllers else (ROOT / "memory", "memory.oom_control")
+        base, name = (ROOT, version_2) if not controllers else (ROOT / controller, version_1)
         found = base / path.lstrip("/") / name
-        if controllers in ("", "memory") and found.is_file():
+        if controllers in ("", controller) and found.is_file():
             return found
     return None
 

@@ -65,6 +65,8 @@ class LocalSandbox(ABC):
         """By ``kill``, and not started again since."""
         self._quota = Quota(spec.limits)
         self._quota_options = quota
+        self._refused = 0
+        """Processes that had been refused when that was last asked."""
         self._places = 0
         self._place = self._new_place()
         _live.add(self)
@@ -84,6 +86,10 @@ class LocalSandbox(ABC):
     @abstractmethod
     def _kills_for_memory(self) -> int:
         """How many processes have been killed because the memory limit was reached."""
+
+    @abstractmethod
+    def _refused_processes(self) -> int:
+        """How many processes and threads could not start at the limit."""
 
     @abstractmethod
     def _failure(self, said: str) -> SandboxError:
@@ -149,8 +155,17 @@ class LocalSandbox(ABC):
             stopped = StopCause.OUT_OF_MEMORY
         elif exit_code != 0 and stopped is None and self._has_quota() and is_full(self._files):
             stopped = StopCause.DISK_FULL
+        elif exit_code != 0 and stopped in (None, StopCause.SHELL_DIED) and self._was_refused_processes():
+            stopped = StopCause.PROCESS_LIMIT
         self._living(output)
         return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun)
+
+    def _was_refused_processes(self) -> bool:
+        """Whether more processes were refused than when this was asked last: by a command that failed, since only then
+        it is asked, or by what runs in the background.
+        """
+        before, self._refused = self._refused, self._refused_processes()
+        return self._refused > before
 
     def read(self, path: str) -> bytes:
         """See ``Sandbox.read``."""
@@ -242,6 +257,7 @@ class LocalSandbox(ABC):
         if not is_ready:
             raise SandboxError(f"the sandbox gave no sign of life within {START_SECONDS:.0f} s")
         self._place.keep_reserve()
+        self._refused = self._refused_processes()
 
     def _living(self, output: BoundedOutput) -> ShellTree:
         """The process tree; a new one where commands (``kill -9 -1``) have killed the old one."""

@@ -27,13 +27,16 @@ class ToolCall:
 
 
 def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    """The calls of one turn, if they are not too many and not none.
+    """The calls of one turn, if they are not too many or too large, and not none.
 
     Raises:
         CallFormatError: they are.
     """
     if not 1 <= len(calls) <= MAX_CALLS:
         raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
+    size = sum(len(call.name) + len(json.dumps(call.arguments)) for call in calls)
+    if size > MAX_TURN_CHARS:
+        raise CallFormatError(f"the turn's calls hold {size} characters; at most {MAX_TURN_CHARS} are read")
     return list(calls)
 
 

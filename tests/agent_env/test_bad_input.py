@@ -276,6 +276,17 @@ def test_turns(options: dict[str, Any], name: str, text: str) -> None:
         assert (terminated, truncated, len(observation) < 2000) == (False, False, True)
 
 
+def test_enormous_turns_are_not_kept_whole(options: dict[str, Any], tmp_path: Path) -> None:
+    with SWEEnv(**options, trajectories=tmp_path / "kept") as env:
+        env.reset()
+        env.step("x" * 30_000_000)
+        assert env.episode is not None
+        said = env.episode.call([ToolCall("bash", {"command": ": " + "x" * 30_000_000})], "y" * 30_000_000).observation
+        assert "at most 2000000 are read" in said
+    [file] = (tmp_path / "kept").rglob("*.json")
+    assert 3_000_000 < file.stat().st_size < 5_000_000
+
+
 @pytest.mark.parametrize("action", [None, 5, b"x", ["x"], {"text": "x"}])
 def test_actions(env: SWEEnv, action: Any) -> None:
     env.reset()

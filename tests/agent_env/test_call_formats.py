@@ -246,6 +246,8 @@ def test_what_models_write(name: str, text: str, calls: list[ToolCall]) -> None:
         ("mistral", '[TOOL_CALLS] [{"name": "bash", "parameters": {}}]', "got also ['parameters']"),
         ("mistral", "[TOOL_CALLS] []", "no tool call"),
         ("bash", "```bash\nls\n```\nthen\n```bash\npwd\n```", "the turn holds 2 fenced blocks; expected exactly one"),
+        ("bash", "```bash\ncat > R.md <<'E'\n```\nx\n```\nE\n```", "the block ends at its first line of ```"),
+        ("bash", "```bash\ncat > R.md <<'E'\n```py\nx\n```\nE\n```", "the block ends at its first line of ```"),
         ("bash", "```bash\nls", "no tool call"),
         ("bash", "```sh\nls\n```", "no tool call"),
         ("bash", EXAMPLE, "no tool call"),

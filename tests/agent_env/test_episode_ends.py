@@ -123,6 +123,16 @@ class TestEnd:
         assert isinstance(outcome, PolicyFault)
         assert not outcome.masked
 
+    def test_a_sandbox_lost_to_the_policys_processes_is_its_fault(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, broken_bench(bench, 1))
+        episode.start()
+        threads = "import threading, time; [threading.Thread(target=time.sleep, args=(1,)).start() for _ in range(300)]"
+        said = episode.turn(bash(f"python3 -c '{threads}'")).observation
+        if "limit on processes" not in said:
+            episode.close()
+            pytest.skip("without control groups nothing counts what is refused")
+        assert isinstance(episode.turn(bash("true")).outcome, PolicyFault)
+
     def test_an_interrupt_closes_the_sandbox(
         self, bench: Workbench, task: Task, monkeypatch: pytest.MonkeyPatch
     ) -> None:

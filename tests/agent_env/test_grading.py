@@ -155,6 +155,14 @@ def test_an_honest_fix_beside_odd_output_earns_1(task: Task, build: Build, attem
     assert attempt({path: content + b"\nprint('x' * 100_000)\n"}).reward == 1
 
 
+@pytest.mark.parametrize("ending", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_a_run_that_came_to_no_orderly_end_earns_0(task: Task, build: Build, attempt: Attempt, ending: str) -> None:
+    (path, content), *_ = gold_edits(task, build.tree).items()
+    assert content is not None
+    grade = attempt({path: content + f"\nimport atexit, os\natexit.register(lambda: {ending})\n".encode()})
+    assert (grade.reward, grade.reason) == (0, "no_result")
+
+
 @pytest.mark.parametrize("explain", [True, False])
 def test_a_suite_run_tells_statuses_and_on_demand_what_failed(
     build: Build, store: EnvironmentStore, explain: bool

@@ -97,6 +97,20 @@ def test_what_the_host_writes_is_limited_too(emptied: Sandbox) -> None:
         assert emptied.run("sleep 5", timeout=10).stopped is StopCause.DISK_FULL
 
 
+def test_the_limit_on_processes_is_told_as_the_cause(make: MakeSandbox, python: str, tells_causes: bool) -> None:
+    if not tells_causes:
+        pytest.skip("nothing counts what a limit refuses here")
+    box = make(limits=Limits(processes=30))
+    try:
+        assert box.run("false", timeout=5).stopped is None
+        threads = "import threading, time; [threading.Thread(target=time.sleep, args=(1,)).start() for _ in range(60)]"
+        assert box.run(f"{python} -c '{threads}'", timeout=20).stopped is StopCause.PROCESS_LIMIT
+        assert box.run("false", timeout=5).stopped is None
+        assert text(box, "echo ok").endswith("ok\n")
+    finally:
+        box.close()
+
+
 def test_processor_time_is_limited(make: MakeSandbox, limits_cpu: bool) -> None:
     if not limits_cpu:
         pytest.skip("processor time cannot be limited here")

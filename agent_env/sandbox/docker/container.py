@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Mount
-from agent_env.sandbox.cgroup import oom_file_of, read_memory_kills
+from agent_env.sandbox.cgroup import oom_file_of, pids_file_of, read_memory_kills, read_refusals
 from agent_env.sandbox.docker.attach import AttachTransport
 from agent_env.sandbox.docker.client import MACHINE_LABEL, OWNER_LABEL, docker_client, machine_id
 from agent_env.sandbox.docker.guard import leave_to_guard
@@ -73,6 +73,7 @@ class Container:
         self._labels = {OWNER_LABEL: self._name, MACHINE_LABEL: machine_id()}
         self._has_volume = tree is not None
         self._oom_file: Path | None = None
+        self._pids_file: Path | None = None
         self._id = ""
         try:
             with daemon_errors("start a container"):
@@ -108,6 +109,13 @@ class Container:
             with daemon_errors("tell how a container ended"):
                 self._api.wait(self._id, condition="not-running")
                 return _MANY if self._api.inspect_container(self._id)["State"]["OOMKilled"] else 0
+
+    def refused_processes(self) -> int:
+        """How many processes and threads could not start at the limit; 0 where that is not to be seen, or no more."""
+        try:
+            return read_refusals(self._pids_file) if self._pids_file else 0
+        except OSError:
+            return 0
 
     def execute(self, command: list[str], data: bytes, deadline: float) -> tuple[int, bytes]:
         """Run a program inside, beside the shell: exit status and standard output.
@@ -216,6 +224,7 @@ class Container:
                 "machine, or outside the container that we are in); use a daemon on this machine"
             )
         self._oom_file = oom_file_of(pid)
+        self._pids_file = pids_file_of(pid)
         return first
 
 

@@ -74,6 +74,9 @@ class DockerSandbox(LocalSandbox):
     def _kills_for_memory(self) -> int:
         return self._container.kills_for_memory() if self._container else 0
 
+    def _refused_processes(self) -> int:
+        return self._container.refused_processes() if self._container else 0
+
     def _failure(self, said: str) -> SandboxError:
         return SandboxError(f"a container of the image {self._plan.image!r} gave no shell: {said or 'it said nothing'}")
 

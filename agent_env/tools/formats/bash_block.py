@@ -20,6 +20,10 @@ from tasks.errors import BadInputError
 FENCE = re.compile(r"```(?:bash|mswea_bash_command)[ \t]*\r?\n(.*?)\n[ \t]*```", re.DOTALL)
 
 
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?\s*[\\'\"]?([A-Za-z_]\w*)")
+_FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
+
+
 class BashBlock:
     """See the module."""
 
@@ -31,10 +35,15 @@ class BashBlock:
 
     def read(self, text: str) -> list[ToolCall]:
         """See ``CallFormat.read``."""
-        blocks = FENCE.findall(text)
+        blocks = [*FENCE.finditer(text)]
         if len(blocks) > 1:
             raise CallFormatError(f"the turn holds {len(blocks)} fenced blocks; expected exactly one")
-        return [ToolCall("bash", {"command": block.strip()}) for block in blocks]
+        if blocks and _goes_on(blocks[0][1], text[blocks[0].end() :]):
+            raise CallFormatError(
+                "the block ends at its first line of ```, and what follows looks like more of it: "
+                "a command cannot hold such a line; write the file in another way"
+            )
+        return [ToolCall("bash", {"command": block[1].strip()}) for block in blocks]
 
     def write(self, calls: Sequence[ToolCall]) -> str:
         """See ``CallFormat.write``. Several calls make one block, so that they are read back as one; edits are
@@ -49,3 +58,13 @@ class BashBlock:
         if FENCE.findall(text) != [command]:
             raise BadInputError(f"a fenced block cannot hold this command: {command[:80]!r}")
         return text
+
+
+def _goes_on(command: str, rest: str) -> bool:
+    """Whether the fence between them was rather one of a text that the command writes: it opens a block of its own,
+    leaves an odd one behind, or cuts a here-document off.
+    """
+    lines = {line.strip() for line in command.splitlines()}
+    ends = [end for line in command.splitlines() if "((" not in line for end in _HERE_DOCUMENT.findall(line)]
+    is_cut_off = any(end not in lines for end in ends)
+    return is_cut_off or rest[:1].isalnum() or len(_FENCE_LINE.findall(rest)) % 2 == 1
