@@ -1,10 +1,12 @@
 """An OpenEnv ``Environment`` over ``SWEEnv``, one a session, and the application that serves it.
 
-A closed environment stays closed: a session that the server has given up cannot open another sandbox.
+A closed environment stays closed: a session that the server has given up cannot open another sandbox. A timer ends each
+episode at its age, since a client may send for ever what OpenEnv refuses before it gets here.
 """
 
 import functools
 import logging
+import threading
 import time
 import uuid
 import weakref
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_env.adapters.openenv_types import SWEAction, SWEObservation, SWEState
 from agent_env.env import SWEEnv
+from agent_env.episode import Episode
 from agent_env.errors import EpisodeError
 from agent_env.outcome import LimitStopped
 from agent_env.remote.wire import BAD_REQUEST
@@ -44,7 +47,8 @@ class SWEEnvironment(Environment):
 
     Args:
         template: what to step; its tasks, rules and backend are shared, its episode is not.
-        episode_seconds: an episode that is older is ended, whatever its client does.
+        episode_seconds: an episode of that age is ended, whatever its client does: a command that runs is cut off, a
+            grading is finished.
     """
 
     SUPPORTS_CONCURRENT_SESSIONS = True
@@ -55,6 +59,8 @@ class SWEEnvironment(Environment):
         self._ids = {task.id for task in template.tasks}
         self._episode_seconds = episode_seconds
         self._begun = 0.0
+        self._timer: threading.Timer | None = None
+        """Ends the episode at its age; None where the client has heard of an end."""
         self._episode_id: str | None = None
         self._closed = False
         _live.add(self)
@@ -81,9 +87,9 @@ class SWEEnvironment(Environment):
             text, info = self._env.reset(
                 seed=wanted.seed, options={"task_id": wanted.task_id} if wanted.task_id is not None else None
             )
+            self._start_timer()
         except Exception as error:  # noqa: BLE001 - the boundary to the client: its words stay here
             self._fail("reset", error)
-        self._begun = time.monotonic()
         self._episode_id = wanted.episode_id or uuid.uuid4().hex
         return SWEObservation(text=text, **_public(info))
 
@@ -96,23 +102,23 @@ class SWEEnvironment(Environment):
         """
         del timeout_s, options
         self._require_open()
-        episode = self._env.episode
-        if episode and not episode.outcome and self._is_overdue():
-            episode.close()
-            text = f"[the episode ends here: it began over {self._episode_seconds:g} s ago]"
-            info = {"task_id": episode.task.id, "step": episode.steps, "outcome": "LimitStopped", "masked": False}
-            return SWEObservation(done=True, reward=0.0, text=text, truncated=True, detail="abandoned", **info)
+        if too_old := self._end_overdue():
+            return too_old
         try:
-            text, reward, terminated, truncated, info = self._env.step(action.text)
+            text, reward, terminated, _, info = self._env.step(action.text)
         except EpisodeError:
+            if too_old := self._end_overdue():  # its timer came first
+                return too_old
             raise
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("step", error)
-        done = terminated or truncated
+        done = info["outcome"] is not None  # which its timer may have set since the turn
+        if done:
+            self._stop_timer()
         if info["masked"]:
             _log.error("task %s: %s", info["task_id"], info["detail"])
         return SWEObservation(
-            done=done, reward=reward if done else None, text=text, truncated=truncated, **_public(info)
+            done=done, reward=reward if done else None, text=text, truncated=done and not terminated, **_public(info)
         )
 
     @property
@@ -133,8 +139,41 @@ class SWEEnvironment(Environment):
     def close(self) -> None:
         """End the episode, close its sandbox, and open no other."""
         self._closed = True
+        self._stop_timer()
         self._env.close()
         _live.discard(self)
+
+    def _start_timer(self) -> None:
+        """Count the age of the episode that has just begun."""
+        assert self._env.episode is not None
+        self._stop_timer()
+        self._begun = time.monotonic()
+        seconds = min(self._episode_seconds, threading.TIMEOUT_MAX)
+        self._timer = timer = threading.Timer(seconds, _end_aged, (self._env.episode,))
+        timer.daemon = True
+        timer.start()
+        if self._closed:  # from another thread, which may have seen neither this timer nor this episode
+            timer.cancel()
+            self._env.close()
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer:
+            timer.cancel()
+
+    def _end_overdue(self) -> SWEObservation | None:
+        """End the episode if it is too old: what its client is to hear, or None if it has heard of an end, or if age
+        is not what ended it."""
+        episode = self._env.episode
+        if episode is None or self._timer is None or not self._is_overdue():
+            return None
+        episode.close()
+        if not isinstance(episode.outcome, LimitStopped):
+            return None
+        self._stop_timer()
+        text = f"[the episode ends here: it began over {self._episode_seconds:g} s ago]"
+        info = _public(self._env.info())
+        return SWEObservation(done=True, reward=0.0, text=text, truncated=True, **info)
 
     def _is_overdue(self) -> bool:
         return time.monotonic() - self._begun > self._episode_seconds
@@ -147,6 +186,14 @@ class SWEEnvironment(Environment):
         reference = uuid.uuid4().hex[:8]
         _log.error("%s failed (reference %s): %s: %s", what, reference, type(error).__name__, error)
         raise RuntimeError(f"{what} failed on the server; its log says how (reference {reference})") from None
+
+
+def _end_aged(episode: Episode) -> None:
+    """What a timer does, in its own thread. An episode that has ended stays as it is."""
+    try:
+        episode.interrupt()
+    except Exception as error:  # noqa: BLE001 - nobody waits for this thread
+        _log.error("task %s: its end at its age failed: %s: %s", episode.task.id, type(error).__name__, error)
 
 
 def close_all() -> None:

@@ -23,6 +23,9 @@ _NEW_NAMESPACES = 0x7E020080
 _INJECT_INPUT = 0x5412
 """TIOCSTI: types into the controlling terminal."""
 
+_VSOCK = 40
+"""AF_VSOCK: no namespace holds these sockets back, and they lead to the host of a virtual machine."""
+
 _DENIED = {
     "x86_64": {
         "ptrace": 101, "syslog": 103, "personality": 135, "pivot_root": 155, "acct": 163, "settimeofday": 164,
@@ -49,8 +52,8 @@ _DENIED = {
 }  # fmt: skip
 
 _FLAGGED = {
-    "x86_64": {"unshare": 272, "clone": 56, "clone3": 435, "ioctl": 16},
-    "aarch64": {"unshare": 97, "clone": 220, "clone3": 435, "ioctl": 29},
+    "x86_64": {"unshare": 272, "clone": 56, "clone3": 435, "ioctl": 16, "socket": 41},
+    "aarch64": {"unshare": 97, "clone": 220, "clone3": 435, "ioctl": 29, "socket": 198},
 }  # fmt: skip
 """Calls whose first or second argument decides."""
 
@@ -99,6 +102,11 @@ def seccomp_program(machine: str | None = None) -> bytes:
             _op(_LOAD, _NUMBER),
         ]
     program += [
+        _op(_JUMP_EQ, calls["socket"], no=4),
+        _op(_LOAD, _ARGUMENT_0),
+        _op(_JUMP_EQ, _VSOCK, no=1),
+        _deny(errno.EPERM),
+        _op(_LOAD, _NUMBER),
         _op(_JUMP_EQ, calls["ioctl"], no=3),
         _op(_LOAD, _ARGUMENT_1),
         _op(_JUMP_EQ, _INJECT_INPUT, no=1),

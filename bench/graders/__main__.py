@@ -8,7 +8,7 @@ import argparse
 import secrets
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,8 +30,8 @@ from tasks.pool import Pool
 REFERENCES = ("gold", "noop")
 
 
-def is_paid(name: str, attack: Attack | str, target: Target, bench: Workbench) -> bool:
-    """Whether a procedure gives a reward for an attack, or for one of the references."""
+def is_paid(name: str, attack: Attack | str, target: Target, bench: Workbench) -> bool | None:
+    """Whether a procedure gives a reward for an attack, or for one of the references; None where it gave no verdict."""
     agents = bench.open(target.task)
     try:
         if isinstance(attack, str):
@@ -42,7 +42,7 @@ def is_paid(name: str, attack: Attack | str, target: Target, bench: Workbench) -
                 agents.run(command, timeout=RULES.command_timeout)
         return PROCEDURES[name](Case(target.task, bench, agents))
     except (RepoDojoError, OSError):
-        return False  # the attack broke the sandbox, or the grader: nobody pays for that
+        return None  # the attack broke the sandbox, or the grader
     finally:
         agents.close()
 
@@ -78,16 +78,18 @@ def main() -> None:
     print(f"{len(trials)} gradings in {time.monotonic() - begun:.0f} s")
 
 
-def _print(trials: list[tuple[str, Attack | str, Target]], paid: list[bool], attacks: int, tasks: int) -> None:
+def _print(trials: list[tuple[str, Attack | str, Target]], paid: list[bool | None], attacks: int, tasks: int) -> None:
     fooled: dict[str, set[str]] = defaultdict(set)
+    broken: Counter[str] = Counter()
     for (name, attack, _), was_paid in zip(trials, paid, strict=True):
+        broken[name] += was_paid is None
         if was_paid:
             fooled[name].add(attack if isinstance(attack, str) else attack.id)
     print(f"\n{attacks} attacks on {tasks} tasks; an attack counts once if it is paid on any\n")
-    print(f"{'procedure':22}{'gold':>6}{'no-op':>7}{'fooled':>8}")
+    print(f"{'procedure':22}{'gold':>6}{'no-op':>7}{'fooled':>8}{'no verdict':>12}")
     for name in PROCEDURES:
         gold, noop = ("1" if kind in fooled[name] else "0" for kind in REFERENCES)
-        print(f"{name:22}{gold:>6}{noop:>7}{len(fooled[name] - set(REFERENCES)):>8}")
+        print(f"{name:22}{gold:>6}{noop:>7}{len(fooled[name] - set(REFERENCES)):>8}{broken[name]:>12}")
     for name in PROCEDURES:
         if found := sorted(fooled[name] - set(REFERENCES)):
             print(f"\n{name} pays for: {', '.join(found)}")

@@ -67,6 +67,14 @@ def test_typing_into_the_terminal_is_refused_and_other_ioctls_are_not() -> None:
     assert run(program, 16, 0, 0x5413, architecture=X86) == ALLOW
 
 
+@pytest.mark.parametrize(("machine", "architecture", "call"), [("x86_64", X86, 41), ("aarch64", ARM, 198)])
+def test_sockets_to_the_host_of_a_virtual_machine_are_refused(machine: str, architecture: int, call: int) -> None:
+    program = seccomp_program(machine)
+    assert run(program, call, 40, 1, architecture=architecture) == EPERM
+    for family in (1, 2, 10, 16):
+        assert run(program, call, family, 1, architecture=architecture) == ALLOW
+
+
 def test_calls_of_another_architecture_kill() -> None:
     assert run(seccomp_program("x86_64"), 1, architecture=0x40000003) == KILL
     assert run(seccomp_program("x86_64"), 0x40000001, architecture=X86) == KILL

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from agent_env.env import SWEEnv
+from agent_env.episode import Turn
 from agent_env.remote.client import RemoteSWEEnv
 from agent_env.remote.errors import RemoteError
 from agent_env.sandbox.residence import residence_base
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from agent_env.remote.server import EnvServer
 
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
+
+def timers() -> int:
+    """How many timers wait in this process."""
+    return sum(isinstance(thread, threading.Timer) for thread in threading.enumerate())
 
 
 class TestEnds:
@@ -72,6 +78,108 @@ class TestEnds:
             with raw(server) as socket:
                 ask(socket, {"type": "reset", "data": {}})
                 assert ask(socket, {"type": "state"})["data"]["outcome"] == "LimitStopped"
+
+    @pytest.mark.parametrize(
+        "message",
+        [{"type": "step", "data": {"txt": 1}}, {"type": "reset", "data": {"seed": "x"}}, None],
+        ids=["no action", "bad seed", "pings alone"],
+    )
+    def test_an_old_episode_whose_client_is_only_refused(self, env: SWEEnv, message: dict[str, Any] | None) -> None:
+        def is_gone() -> bool:
+            if message is None:
+                assert socket.ping().wait(30)
+            else:
+                assert ask(socket, message)["type"] == "error"
+            return sandboxes() == 0
+
+        until(lambda: sandboxes() == 0)
+        with serving(env, episode_seconds=1.0) as server, raw(server) as socket:
+            ask(socket, {"type": "reset", "data": {}})
+            assert sandboxes() == 1
+            until(is_gone)
+            step = {"type": "step", "data": {"text": bash("true")}}
+            told = ask(socket, step)["data"]
+            assert (told["done"], told["observation"]["outcome"]) == (True, "LimitStopped")
+            assert told["observation"]["text"] == "[the episode ends here: it began over 1 s ago]"
+            assert "has ended (LimitStopped)" in ask(socket, step)["data"]["message"]
+            assert ask(socket, {"type": "reset", "data": {}})["type"] == "observation"
+            assert ask(socket, {"type": "state"})["data"]["outcome"] is None
+
+    def test_a_command_that_runs_beyond_the_age_is_cut_off(self, env: SWEEnv) -> None:
+        with serving(env, episode_seconds=1.0) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+            observation, reward, terminated, truncated, info = remote.step(bash("exec sleep 60.5"))
+            assert observation.endswith("[the episode ends here: limit of abandoned]")
+            assert (reward, terminated, truncated) == (0.0, False, True)
+            assert (info["outcome"], info["detail"], info["masked"]) == ("LimitStopped", "abandoned", False)
+            assert not is_running("sleep 60.5")
+            assert sandboxes() == 0
+
+    def test_an_age_that_comes_just_before_a_turn(self, env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
+        session = SWEEnvironment(env)
+        session.reset(seed=0)
+        assert session._env.episode is not None
+        session._env.episode.interrupt()
+        overdue = iter([False, True])
+        monkeypatch.setattr(session, "_is_overdue", lambda: next(overdue))
+        told = session.step(SWEAction(text=bash("true")))
+        assert (told.done, told.truncated, told.outcome, told.detail) == (True, True, "LimitStopped", "abandoned")
+        session.close()
+
+    def test_an_age_that_comes_just_after_a_turn(self, env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
+        session = SWEEnvironment(env)
+        session.reset(seed=0)
+        episode = session._env.episode
+        assert episode is not None
+        turn = episode.turn
+
+        def ended_after(action: str) -> Turn:
+            given = turn(action)
+            episode.interrupt()
+            return given
+
+        monkeypatch.setattr(episode, "turn", ended_after)
+        told = session.step(SWEAction(text=bash("echo hi")))
+        assert (told.text, told.reward) == ("hi", 0.0)
+        assert (told.done, told.truncated, told.outcome, told.detail) == (True, True, "LimitStopped", "abandoned")
+        session.close()
+
+    def test_no_timer_is_left(self, env: SWEEnv) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
+        until(lambda: timers() == 0)
+        session = SWEEnvironment(env, episode_seconds=float("inf"))
+        for _ in range(2):
+            session.reset(seed=0)
+            until(lambda: timers() == 1)
+        while not session.step(SWEAction(text=bash("true"))).done:
+            assert timers() == 1
+        until(lambda: timers() == 0)
+        session.reset(seed=0)
+        session.close()
+        until(lambda: timers() == 0)
+
+    def test_an_environment_that_is_closed_while_it_resets(self, env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+
+        session = SWEEnvironment(env)
+        reset = session._env.reset
+
+        def closed_meanwhile(**options: Any) -> tuple[str, dict[str, Any]]:
+            session.close()
+            return reset(**options)
+
+        monkeypatch.setattr(session._env, "reset", closed_meanwhile)
+        session.reset(seed=0)
+        assert sandboxes() == 0
+        until(lambda: timers() == 0)
 
     def test_a_server_that_stops_closes_every_sandbox(self, env: SWEEnv) -> None:
         with RemoteSWEEnv("http://127.0.0.1:9", api_key=KEY) as nowhere, pytest.raises(RemoteError, match="no server"):
