@@ -69,11 +69,12 @@ def _sandboxes() -> list[Check]:
     checks: list[Check] = [("sandbox bubblewrap", "broken" if fatal else "ok", "namespaces, overlay, persistent shell")]
     checks += [(f"  {p.what}", "broken" if p.fatal else "weak", p.mend) for p in problems]
     try:
-        found = [problem for problem in select_backend("docker").problems() if problem.fatal]
+        found = select_backend("docker").problems()
     except BackendUnavailableError as error:
         return [*checks, ("sandbox docker", "off", str(error))]
-    checks.append(("sandbox docker", "broken" if found else "ok", "; ".join(f"{p.what}: {p.mend}" for p in found)))
-    return checks
+    broken = [problem for problem in found if problem.fatal]
+    checks.append(("sandbox docker", "broken" if broken else "ok", "; ".join(f"{p.what}: {p.mend}" for p in broken)))
+    return checks + [(f"  {p.what}", "weak", p.mend) for p in found if not p.fatal]
 
 
 def _packages() -> list[Check]:

@@ -36,6 +36,18 @@ def test_doctor_finds_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
     assert {check["what"] for check in result["checks"]} >= {"python", "git", "cache", "sandbox bubblewrap"}
 
 
+@pytest.mark.docker
+def test_doctor_tells_what_is_weaker_on_docker(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPODOJO_SANDBOX_FILES", "disk")
+    _, result, _ = run(capsys, "doctor")
+    states = [(check["what"], check["state"]) for check in result["checks"]]
+    if ("sandbox docker", "ok") not in states:
+        pytest.skip("no Docker Engine answers")
+    assert [state for what, state in states[states.index(("sandbox docker", "ok")) + 1 :] if what[0] == " "] == ["weak"]
+
+
 def test_pool_ls_lists_tasks(capsys: pytest.CaptureFixture[str], bare_pool: Pool) -> None:
     code, result, _ = run(capsys, "pool", "ls", str(bare_pool.path))
     assert code == 0
