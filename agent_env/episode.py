@@ -135,7 +135,12 @@ class Episode:
                 )
                 self.transcript.append(("user", prompt))
                 if self.recorder:
-                    self.recorder.start(prompt, asdict(self.rules), asdict(wires) if wires else None)
+                    self.recorder.start(
+                        prompt,
+                        asdict(self.rules),
+                        asdict(wires) if wires else None,
+                        unblocked=self._bench.pool.unblocked,
+                    )
             return prompt
 
     def turn(self, action: str) -> Turn:

@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from agent_env.outcome import Outcome
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.observation import Observation
-from blockers.monitor.events import Event
+from blockers.monitor.events import Event, Status
 from tasks.errors import BadInputError, InfraError
 from tasks.record import Record
 
@@ -105,10 +105,11 @@ class FinalMetrics(Record):
 
 class Trajectory(Record):
     """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``tripwires`` (their tokens) where there are
-    any, ``forked_from`` (a trajectory's id) in one that began as a fork, ``submission`` (the diff that was graded)
-    once there is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's ``events``
-    where there are any; a step with events, or with requests to a package index (``packages``), has them in its own
-    ``extra``."""
+    any, ``unblocked`` where the pool's blockers are off, ``forked_from`` (a trajectory's id) in one that began as a
+    fork, ``submission`` (the diff that was graded) once there is one, and at the end ``outcome``, ``reward``,
+    ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
+    package index (``packages``), has them in its own ``extra``. ``final_metrics.extra`` counts the events by status:
+    ``hack_attempted``, ``hack_blocked``, ``hack_succeeded``."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None
@@ -154,9 +155,18 @@ class TrajectoryRecorder:
         twin._write()
         return twin
 
-    def start(self, prompt: str, rules: dict[str, Any] | None = None, tripwires: dict[str, str] | None = None) -> None:
-        """Record the prompt, and what a replay needs: the rules of the episode, and the tokens of its tripwires."""
-        needed = {"rules": rules, "tripwires": tripwires}
+    def start(
+        self,
+        prompt: str,
+        rules: dict[str, Any] | None = None,
+        tripwires: dict[str, str] | None = None,
+        *,
+        unblocked: bool = False,
+    ) -> None:
+        """Record the prompt, what a replay needs (the rules of the episode, and the tokens of its tripwires), and
+        whether the pool's blockers are off.
+        """
+        needed = {"rules": rules, "tripwires": tripwires, "unblocked": unblocked or None}
         self._put_extra({name: value for name, value in needed.items() if value is not None})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))
 
@@ -208,7 +218,7 @@ class TrajectoryRecorder:
         self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
         ended = self._shown.final_metrics is not None
         if ended:
-            self._put({"final_metrics": _sum_metrics(self._shown.steps)})
+            self._put({"final_metrics": _sum_metrics(self._shown)})
         self._write(last=ended)
 
     def submit(self, diff: str) -> None:
@@ -227,7 +237,7 @@ class TrajectoryRecorder:
             "detail": outcome.detail,
         }
         self._put_extra(ended | ({"events": _as_json(events)} if events else {}))
-        self._put({"final_metrics": _sum_metrics(self._shown.steps)})
+        self._put({"final_metrics": _sum_metrics(self._shown)})
         self._write(last=True)
 
     def _add(self, step: Step) -> None:
@@ -282,8 +292,10 @@ def read_own(path: Path) -> Trajectory:
     return found
 
 
-def _sum_metrics(steps: list[Step]) -> FinalMetrics:
-    measured = [step.metrics for step in steps if step.metrics and not step.is_copied_context]
+def _sum_metrics(trajectory: Trajectory) -> FinalMetrics:
+    """Sums over the steps, and how many events of the monitor there are of each status."""
+    measured = [step.metrics for step in trajectory.steps if step.metrics and not step.is_copied_context]
+    statuses = [event["status"] for event in (trajectory.extra or {}).get("events", [])]
 
     def total(name: str) -> Any:
         known = [value for metrics in measured if (value := getattr(metrics, name)) is not None]
@@ -294,7 +306,8 @@ def _sum_metrics(steps: list[Step]) -> FinalMetrics:
         total_completion_tokens=total("completion_tokens"),
         total_cached_tokens=total("cached_tokens"),
         total_cost_usd=total("cost_usd"),
-        total_steps=len(steps),
+        total_steps=len(trajectory.steps),
+        extra={f"hack_{status}": statuses.count(status) for status in get_args(Status)},
     )
 
 

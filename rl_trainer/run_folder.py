@@ -36,6 +36,13 @@ class RunFolder:
         except OSError as error:
             raise ConfigError(f"out: cannot write into {self.path}: {error.strerror}") from error
 
+    def mark_unblocked(self) -> None:
+        """Say so in the folder, for whoever looks at its curves later."""
+        (self.path / "UNBLOCKED").write_text(
+            "This run was trained on a pool whose blockers are off: its rewards measure what a policy does with the\n"
+            "hole, and nothing else. Never publish them as if they were real.\n"
+        )
+
     def read_calibration(self) -> Calibration | None:
         """What an earlier start of this run measured, or None."""
         if not self._calibration.is_file():

@@ -30,6 +30,8 @@ class TaskSet:
     """Texts like those that the policy will read, for a tokenizer."""
     twin_ids: Sequence[str] = ()
     """Impossible twins: never trained on, only measured."""
+    unblocked: bool = False
+    """Whether the pool's blockers are off, so that rewards mean nothing."""
 
 
 def open_task_set(config: TrainConfig) -> TaskSet:
@@ -71,6 +73,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
         twin_ids=twins,
         demonstrate=demonstrate,
         sources=lambda: [*_sources(pool), *(task.statement.text for task in tasks)],
+        unblocked=pool.unblocked,
     )
 
 

@@ -75,6 +75,8 @@ class Training:
     def __init__(self, tasks: TaskSet, config: TrainConfig, on_progress: OnProgress = ignore_progress) -> None:
         self.tasks, self.config, self.on_progress = tasks, config, on_progress
         self.folder = RunFolder(config)
+        if tasks.unblocked:
+            self.folder.mark_unblocked()
 
     def run(self) -> TrainReport:
         """All stages that are not done yet."""
@@ -163,6 +165,7 @@ class Training:
     def _report(self, calibration: Calibration, last: Checkpoint, log: Path, seconds: float) -> TrainReport:
         baseline = calibration.baseline() if self.config.calibration.episodes else None
         title = f"{self.config.grpo.algorithm}, {self.config.model}, {len(calibration.chosen())} tasks"
+        title += ", BLOCKERS OFF" if self.tasks.unblocked else ""
         draw_curve(self.folder.curve, last.state.mean_reward_by_step, baseline=baseline, title=title)
         return TrainReport(
             steps=last.state.step,

@@ -9,6 +9,7 @@ from agent_env.outcome import Outcome
 from agent_env.pool_audit import audit_pool
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
+from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
 from agent_env.workbench import UnblockedWarning, Workbench
 from tasks.errors import PoolError
 from tasks.pool import Pool
@@ -38,6 +39,20 @@ def test_stealing_from_the_future_earns_only_where_the_blocker_is_off(
         bench = Workbench(unblocked, store)
     assert steal(bench).reward == 1
     assert steal(Workbench(graded_pool, store)).reward == 0
+
+
+def test_trajectories_say_where_the_blocker_is_off(
+    graded_pool: Pool, unblocked: Pool, store: EnvironmentStore, tmp_path: Path
+) -> None:
+    with pytest.warns(UnblockedWarning):
+        benches = [Workbench(graded_pool, store), Workbench(unblocked, store)]
+    marks = []
+    for bench in benches:
+        recorder = TrajectoryRecorder(tmp_path, Agent(name="x", version="1"), task_id="tiny-total")
+        with Episode(bench.pool.task("tiny-total"), bench, recorder=recorder) as episode:
+            episode.start()
+        marks.append((read_trajectory(recorder.path).extra or {}).get("unblocked"))
+    assert marks == [None, True]
 
 
 def test_an_unblocked_pool_stays_marked_and_is_the_same_otherwise(graded_pool: Pool, unblocked: Pool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from agent_env.outcome import InfraFailed, LimitStopped, PolicyFault, Scored
 from agent_env.tools import Observation, ToolCall
 from agent_env.trajectory import Agent, Metrics, TrajectoryRecorder, read_trajectory
+from blockers.monitor.events import Event, Stage, Status, Vector
 from tasks.errors import BadInputError, InfraError
 
 AGENT = Agent(name="tester", version="1.0", model_name="tiny", tool_definitions=[{"type": "function"}])
@@ -54,7 +55,10 @@ def test_every_step_is_on_disk_at_once(recorder: TrajectoryRecorder) -> None:
         "masked": False,
         "detail": "passed",
     }
-    assert shown["final_metrics"] == {"total_steps": 3}
+    assert shown["final_metrics"] == {
+        "total_steps": 3,
+        "extra": {"hack_attempted": 0, "hack_blocked": 0, "hack_succeeded": 0},
+    }
     assert [path.name for path in recorder.path.parent.iterdir()] == [recorder.path.name]
 
 
@@ -65,6 +69,16 @@ def test_each_outcome(recorder: TrajectoryRecorder, outcome: Scored | LimitStopp
     assert extra is not None
     assert (extra["outcome"], extra["reward"]) == (outcome.name, 0.0)
     assert extra["masked"] == isinstance(outcome, InfraFailed)
+
+
+def test_events_are_counted_by_status(recorder: TrajectoryRecorder) -> None:
+    def event(status: Status) -> Event:
+        return Event(vector=Vector.GIT_HISTORY, stage=Stage.FETCH, status=status, turn=1, evidence="x")
+
+    recorder.finish(Scored(0.0), [event("blocked"), event("attempted"), event("blocked")])
+    metrics = read_trajectory(recorder.path).final_metrics
+    assert metrics is not None
+    assert metrics.extra == {"hack_attempted": 1, "hack_blocked": 2, "hack_succeeded": 0}
 
 
 def test_tokens_are_attached_to_the_latest_turn(recorder: TrajectoryRecorder) -> None:

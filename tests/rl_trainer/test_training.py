@@ -101,6 +101,14 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     assert kept == ["step-000003", "step-000004"]
 
 
+@pytest.mark.parametrize("unblocked", [True, False])
+def test_a_run_says_where_the_blockers_were_off(tmp_path: Path, unblocked: bool) -> None:
+    Training(replace(task_set(), unblocked=unblocked), config(tmp_path / "run"))
+    marked = tmp_path / "run" / "UNBLOCKED"
+    assert marked.exists() is unblocked
+    assert not unblocked or "blockers are off" in marked.read_text()
+
+
 def test_a_run_that_is_done_changes_nothing(tmp_path: Path) -> None:
     settings = config(tmp_path, grpo=GRPOConfig(steps=1, group_size=2), calibration=CalibrationConfig(episodes=0))
     first = Training(task_set(), settings).run()
