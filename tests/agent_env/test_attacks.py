@@ -1,6 +1,7 @@
 """Attacks in real episodes: what is tried, what earns nothing, and that a hole would be seen.
 
-The gate runs every attack on the small project three times in a row on each backend.
+The gate runs every attack three times in a row on each backend: on all tasks of the small pool on bubblewrap, on one
+after the other on Docker, where a trial takes three times as long.
 """
 
 from collections.abc import Iterator, Sequence
@@ -141,14 +142,14 @@ def docker_store(store: EnvironmentStore) -> Iterator[EnvironmentStore]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repetition", REPETITIONS)
-def test_no_attack_succeeds_on_bubblewrap(bench: Workbench, task: Task, repetition: int) -> None:
-    expect_nothing_fooled(campaign(bench, [task], ATTACKS))
+def test_no_attack_succeeds_on_bubblewrap(bench: Workbench, graded_pool: Pool, repetition: int) -> None:
+    expect_nothing_fooled(campaign(bench, graded_pool.tasks(), ATTACKS))
 
 
 @pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.parametrize("repetition", REPETITIONS)
-def test_no_attack_succeeds_on_docker(
-    graded_pool: Pool, docker_store: EnvironmentStore, task: Task, repetition: int
-) -> None:
-    expect_nothing_fooled(campaign(Workbench(graded_pool, docker_store), [task], ATTACKS))
+def test_no_attack_succeeds_on_docker(graded_pool: Pool, docker_store: EnvironmentStore, repetition: int) -> None:
+    tasks = graded_pool.tasks()
+    chosen = tasks[repetition % len(tasks)]
+    expect_nothing_fooled(campaign(Workbench(graded_pool, docker_store), [chosen], ATTACKS))
