@@ -7,9 +7,10 @@ import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCause
@@ -23,6 +24,8 @@ from agent_env.sandbox.shell_tree import GRACE_SECONDS, REVIVED, ShellTree
 from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full
+
+Result = TypeVar("Result")
 
 START_SECONDS = 20.0
 """How long a sandbox may take to its first sign of life; far more than it takes on a busy machine."""
@@ -169,14 +172,14 @@ class LocalSandbox(ABC):
 
     def read(self, path: str) -> bytes:
         """See ``Sandbox.read``."""
-        with self._root() as root:
-            # An absolute path wins, and nothing is resolved here.
-            return read_in_root(root, os.path.join(WORK_DIR, path), user=self._user())  # noqa: PTH118
+        # An absolute path wins, and nothing is resolved here.
+        place = os.path.join(WORK_DIR, path)  # noqa: PTH118
+        return self._in_root(lambda root: read_in_root(root, place, user=self._user()))
 
     def write(self, path: str, data: bytes) -> None:
         """See ``Sandbox.write``."""
-        with self._root() as root:
-            write_in_root(root, os.path.join(WORK_DIR, path), data, user=self._user())  # noqa: PTH118
+        place = os.path.join(WORK_DIR, path)  # noqa: PTH118
+        self._in_root(lambda root: write_in_root(root, place, data, user=self._user()))
 
     def changes(self) -> dict[str, bytes | None]:
         """See ``Sandbox.changes``."""
@@ -290,6 +293,23 @@ class LocalSandbox(ABC):
             raise SandboxError("the sandbox is stopped: reset it, or make a new one")
         return self._tree
 
+    def _in_root(self, work: Callable[[int], Result]) -> Result:
+        """What ``work`` gives on the root folder that the processes see; once more where they died under it, since
+        what is mounted there goes with them.
+        """
+        with self._root() as root:
+            has_mounts = _has_mounts(root)
+            try:
+                found = work(root)
+                if _has_mounts(root) or not has_mounts:
+                    return found
+            except OSError:
+                if _has_mounts(root) or not has_mounts:
+                    raise
+            self._require_running().end()
+        with self._root() as root:
+            return work(root)
+
     @contextlib.contextmanager
     def _root(self) -> Iterator[int]:
         """The root folder that the sandbox's processes see."""
@@ -311,6 +331,15 @@ class LocalSandbox(ABC):
                 why = str(error)
                 tree.end()
         raise SandboxError(f"the sandbox is gone: {why}")
+
+
+def _has_mounts(root: int) -> bool:
+    """Whether a sandbox's root folder still has what was mounted in it."""
+    try:
+        os.stat("proc/version", dir_fd=root)
+    except OSError:
+        return False
+    return True
 
 
 @atexit.register

@@ -13,6 +13,9 @@ MAX_TURN_CHARS = 2_000_000
 MAX_CALLS = 16
 """Most calls in one turn: the step limit counts turns, so a turn must stay bounded."""
 
+MAX_CALLS_CHARS = 8 * MAX_TURN_CHARS
+"""Most that the calls of one turn may hold where they are given as such: as many of the longest arguments."""
+
 
 class CallFormatError(BadInputError):
     """A turn holds no readable tool call; the message says what is wrong and shows the right form."""
@@ -35,8 +38,8 @@ def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
     if not 1 <= len(calls) <= MAX_CALLS:
         raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
     size = sum(len(call.name) + len(json.dumps(call.arguments)) for call in calls)
-    if size > MAX_TURN_CHARS:
-        raise CallFormatError(f"the turn's calls hold {size} characters; at most {MAX_TURN_CHARS} are read")
+    if size > MAX_CALLS_CHARS:
+        raise CallFormatError(f"the turn's calls hold {size} characters; at most {MAX_CALLS_CHARS} are read")
     return list(calls)
 
 

@@ -117,8 +117,10 @@ def test_one_bad_repository_does_not_stop_the_others(tmp_path: Path) -> None:
 # Waits as soon as there are tasks (there may be two at once), so that the signal finds the build under way on the
 # fastest machine as well; in short pieces, since a signal that comes just before a sleep begins does not end it.
 SCRIPT = """
+import signal
 import sys
 import time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started in the background
 from pathlib import Path
 from agent_env.sandbox.select import select_backend
 from env_builder.build import build_pool
