@@ -162,6 +162,8 @@ class _Runs:
             raise RejectedError(made.run.stopped.value, f"the {state} state, run {len(done) + 1}: {made.run.error}")
         if made.run.error and state == "gold":
             raise RejectedError("gold_crashes", made.run.error)
+        if made.run.rewritten and state == "gold":
+            raise RejectedError("tests_rewrite_files", ", ".join(made.run.rewritten))
         done.append(made)
 
     def _run(self, edits: Edits, state: str, number: int) -> SeededRun:

@@ -38,8 +38,9 @@ class Grade(NamedTuple):
 
     reward: Literal[0, 1]
     reason: str
-    """A short word: ``passed``, ``tests_failed``, ``tests_missing``, ``sentinel``, ``oracle``, ``no_result`` or a stop
-    cause. ``sentinel`` and ``oracle`` mean that what the tests' process reported is not what happened."""
+    """A short word: ``passed``, ``tests_failed``, ``tests_missing``, ``tampered``, ``sentinel``, ``oracle``,
+    ``no_result`` or a stop cause. ``sentinel`` and ``oracle`` mean that what the tests' process reported is not what
+    happened; ``tampered``, that tests, their data or configuration were written while they were in use."""
     passed: int
     """How many of the expected tests passed."""
     left_out: tuple[LeftOut, ...]
@@ -82,7 +83,7 @@ def grade(
     if reason == "passed" and task.oracle:
         attempt = attempt_edits(task, build.tree, crossed.files)
         oracle = check_oracle(task.oracle, backend, build, attempt, timeout=limit, changed=changed)
-        reason = "oracle" if oracle.unmet else reason
+        reason = _judge_oracle(oracle)
     return Grade(1 if reason == "passed" else 0, reason, len(passed & set(expected)), crossed.left_out, run, oracle)
 
 
@@ -97,6 +98,15 @@ def _hidden_files(task: Task, build: Build, edits: Edits) -> dict[str, bytes | N
     return {path: read(path) for path in dict.fromkeys(test.partition("::")[0] for test in task.fail_to_pass)}
 
 
+def _judge_oracle(oracle: OracleRun) -> str:
+    """The same of what the oracle found."""
+    if oracle.run.rewritten:
+        return "tampered"
+    if oracle.unmet:
+        return "oracle"
+    return "sentinel" if oracle.sentinel else "passed"
+
+
 def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
     """``passed``, or the first thing that speaks against it."""
     if run.stopped is not None:
@@ -105,6 +115,8 @@ def _judge(run: SuiteRun, expected: set[str], sentinels: Sentinels) -> str:
         return "no_result"
     if sentinels.path in run.collect_errors:
         return "tests_missing"  # the file that the sentinels share with hidden tests cannot be imported
+    if run.rewritten:
+        return "tampered"
     passed = run.passed()
     failed = {test_id for test_id, outcome in run.outcomes.items() if outcome.status is TestStatus.FAILED}
     if not {mirror for mirror, original in sentinels.mirrors.items() if original in passed} <= failed:

@@ -51,6 +51,8 @@ class SuiteRun(NamedTuple):
     """Wall time by the host's clock, start and end of the sandbox included."""
     status: int | None = None
     """pytest's exit status; negative where a signal ended it; None where there is no result, or it is not kept."""
+    rewritten: tuple[str, ...] = ()
+    """Tests, their data and configuration that were written while it ran, even if they were put back."""
 
     def passed(self) -> set[str]:
         """Ids of the tests that passed."""

@@ -9,10 +9,11 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from agent_env.grading.bytecode import bytecode_mounts, ensure_bytecode
+from agent_env.grading.states import trusted_files
 from agent_env.grading.supervised import run_supervised
 from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
-from blockers.oracle import Report, read_lines, unmet_probes
+from blockers.oracle import Report, forged_sentinels, make_probe_sentinels, read_lines, unmet_probes
 from tasks.oracle import Oracle
 from tasks.tree import Edits
 
@@ -36,6 +37,8 @@ class ProbeRun(NamedTuple):
     error: str
     """Why there is nothing at all, or the end of what the programs printed."""
     seconds: float
+    rewritten: tuple[str, ...] = ()
+    """Visible tests, test data and configuration that were written while it ran."""
 
 
 class OracleRun(NamedTuple):
@@ -44,6 +47,8 @@ class OracleRun(NamedTuple):
     unmet: dict[str, str]
     """Hidden tests whose probes did not give what they must, and why; empty where all did."""
     run: ProbeRun
+    sentinel: str = ""
+    """What the sentinels of the run give away, if anything."""
 
 
 def run_probes(
@@ -73,12 +78,21 @@ def run_probes(
     _RANDOM.shuffle(order)
     request = {"programs": programs, "probes": order}
     mounts = bytecode_mounts(build, changed, tests=False)  # compiled tests would give their expected values away
-    said = run_supervised(backend, build, edits, child="probes.py", request=request, mounts=mounts, timeout=timeout)
+    said = run_supervised(
+        backend,
+        build,
+        edits,
+        child="probes.py",
+        request=request,
+        mounts=mounts,
+        watched=trusted_files(build.tree, edits),
+        timeout=timeout,
+    )
     if said.lines is None:
         return ProbeRun({}, said.stopped, "the probes' process was ended before it could report", said.seconds)
     found = read_lines(said.lines)
     reports = {labels[label]: report for label, report in found.items() if label in labels}
-    return ProbeRun(reports, said.stopped, said.output, said.seconds)
+    return ProbeRun(reports, said.stopped, said.output, said.seconds, said.rewritten)
 
 
 def check_oracle(
@@ -95,8 +109,17 @@ def check_oracle(
     Raises:
         SandboxError: the machine failed.
     """
+    sentinels = make_probe_sentinels(oracle)
     programs = [(program.path, program.source) for program in oracle.programs]
-    calls = [Call(probe.program, probe.entry) for probe in oracle.probes]
+    programs[sentinels.program] = (programs[sentinels.program][0], sentinels.source)
+    entries = [*sentinels.must_end, *sentinels.must_fail]
+    calls = [
+        *(Call(probe.program, probe.entry) for probe in oracle.probes),
+        *(Call(sentinels.program, entry) for entry in entries),
+    ]
     run = run_probes(backend, build, edits, programs=programs, calls=calls, timeout=timeout, changed=changed)
     unmet = unmet_probes(dict(enumerate(oracle.probes)), run.reports)
-    return OracleRun({oracle.probes[number].test: why for number, why in unmet.items()}, run)
+    told = {entry: run.reports[at] for at, entry in enumerate(entries, len(oracle.probes)) if at in run.reports}
+    return OracleRun(
+        {oracle.probes[number].test: why for number, why in unmet.items()}, run, forged_sentinels(sentinels, told)
+    )

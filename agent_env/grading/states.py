@@ -4,8 +4,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from tasks.patch import apply_patch, reader
+from tasks.paths import PathKind, path_kind
 from tasks.task import Task
-from tasks.tree import Edits
+from tasks.tree import Edits, list_files
 
 _KEPT = 32
 """Tasks whose states are remembered: each episode asks for them several times, and each time git would apply them."""
@@ -33,6 +34,17 @@ def attempt_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | N
 def graded_edits(task: Task, tree: Path, crossed: Edits) -> dict[str, bytes | None]:
     """What is graded: the start state, the agent's files over it, the hidden tests over both."""
     return _side_by_side({**start_edits(task, tree), **crossed, **_hidden(task.setup_patch, task.test_patch, tree)})
+
+
+def trusted_files(tree: Path, edits: Edits) -> list[str]:
+    """What a candidate may not change in a state: its tests, their data, and what steers them."""
+    mine = {path for path, content in edits.items() if content is not None and path_kind(path) is not PathKind.SOURCE}
+    return sorted(mine | {path for path in _trusted(tree) if path not in edits})
+
+
+@lru_cache(maxsize=_KEPT)
+def _trusted(tree: Path) -> tuple[str, ...]:
+    return tuple(path for path in list_files(tree) if path_kind(path) is not PathKind.SOURCE)
 
 
 @lru_cache(maxsize=_KEPT)

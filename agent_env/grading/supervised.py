@@ -5,7 +5,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +39,8 @@ class Said(NamedTuple):
     """Why the run was ended, or None."""
     seconds: float
     """Wall time by the host's clock, start and end of the sandbox included."""
+    rewritten: tuple[str, ...] = ()
+    """Of the files that were to be watched, those that were written meanwhile."""
 
 
 def run_supervised(
@@ -49,6 +51,7 @@ def run_supervised(
     child: str,
     request: Mapping[str, object],
     mounts: tuple[Mount, ...],
+    watched: Collection[str],
     timeout: float,
 ) -> Said:
     """Run one of the runner's programs on a state, without network.
@@ -61,12 +64,13 @@ def run_supervised(
         child: the program's file name in the runner's folder.
         request: what it reads from its standard input, as JSON.
         mounts: compiled modules, below ``BYTECODE_DIR``.
+        watched: files of the state that are to be as they were when all is over.
         timeout: seconds.
 
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the process does.
     """
-    given = (backend, build, edits, child, request, mounts, timeout)
+    given = (backend, build, edits, child, request, mounts, watched, timeout)
     said = _run(*given)
     return _run(*given) if said.stopped is StopCause.SHELL_DIED and said.lines is None else said
 
@@ -78,6 +82,7 @@ def _run(
     child: str,
     request: Mapping[str, object],
     mounts: tuple[Mount, ...],
+    watched: Collection[str],
     timeout: float,
 ) -> Said:
     begun = time.monotonic()
@@ -91,9 +96,11 @@ def _run(
             sandbox.write(_REQUEST, whole.encode())
             command = f"{VENV_DIR}/bin/python -I -S {_RUNNER}/supervisor.py {_REQUEST} {_RUNNER}/{child} {_SAID}"
             done = sandbox.run(command, timeout=timeout)
+            sandbox.stop()
+            rewritten = tuple(sandbox.written(watched))
         finally:
             sandbox.close()
-    return _read(done, key, label, time.monotonic() - begun)
+    return _read(done, key, label, time.monotonic() - begun)._replace(rewritten=rewritten)
 
 
 @contextlib.contextmanager

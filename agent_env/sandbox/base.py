@@ -5,7 +5,7 @@ writable layer over them that belongs to this sandbox alone and lies in a direct
 state by writing files before the start, and reads what changed after the stop, and asks nothing of the code inside.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -181,6 +181,12 @@ class Sandbox(Protocol):
 
         Read by the host from the writable layer; works after ``stop``, and best then. Symlinks, devices and ``.git``
         are left out: they never cross.
+        """
+        ...
+
+    def written(self, paths: Collection[str]) -> list[str]:
+        """Those of some files of the start state's work tree that were written, moved, linked, deleted or given other
+        rights since it started, whatever they hold now. Read by the host from the writable layer, after ``stop``.
         """
         ...
 

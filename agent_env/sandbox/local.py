@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCause
 from agent_env.sandbox.inroot import read_in_root, write_in_root
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.overlay import changed_files, text_diff
+from agent_env.sandbox.overlay import changed_files, covered_files, text_diff
 from agent_env.sandbox.place import Place
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import TELL_SHELL, is_whole
@@ -185,6 +185,10 @@ class LocalSandbox(ABC):
         """See ``Sandbox.changes``."""
         found = changed_files(self._files / "upper", self._spec.layers)
         return since_base(self._base, self._start_from.changes() if self._start_from else {}, found)
+
+    def written(self, paths: Collection[str]) -> list[str]:
+        """See ``Sandbox.written``."""
+        return covered_files(self._files / "upper", paths)
 
     def diff(self) -> str:
         """See ``Sandbox.diff``."""

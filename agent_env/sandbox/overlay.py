@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from agent_env.sandbox.inroot import open_beneath
@@ -94,6 +94,45 @@ def changed_files(upper: Path, layers: Sequence[Path]) -> dict[str, bytes | None
     return changes
 
 
+def covered_files(upper: Path, paths: Iterable[str]) -> list[str]:
+    """Those of some files of the lower layers that ``upper`` has something in the place of: they were written, moved,
+    linked, deleted, or given other rights, whatever they hold now. For a sandbox whose processes are dead.
+    """
+    folders: dict[str, bool | None] = {"": False}
+    return [path for path in paths if _is_covered(upper, path, folders)]
+
+
+def _is_covered(upper: Path, path: str, folders: dict[str, bool | None]) -> bool:
+    parent = path.rpartition("/")[0]
+    if parent not in folders:
+        folders[parent] = _covers(upper, parent, folders)
+    above = folders[parent]
+    return _upper_mode(upper / path) != 0 if above is False else bool(above)
+
+
+def _covers(upper: Path, folder: str, folders: dict[str, bool | None]) -> bool | None:
+    """Whether a folder's whole content below is covered; None where ``upper`` says nothing about it."""
+    above = folder.rpartition("/")[0]
+    if above not in folders:
+        folders[above] = _covers(upper, above, folders)
+    if folders[above] is not False:
+        return folders[above]
+    mode = _upper_mode(upper / folder)
+    if not mode:
+        return None
+    return not stat.S_ISDIR(mode) or any(_says_yes(upper / folder, name) for name in _OPAQUE)
+
+
+def _upper_mode(path: Path) -> int:
+    """What lies there, links not followed; 0 for nothing, and all bits where a folder was closed to us."""
+    try:
+        return path.lstat().st_mode
+    except PermissionError:
+        return ~0
+    except FileNotFoundError:
+        return 0
+
+
 @contextlib.contextmanager
 def _opened(root: int, folder: str) -> Iterator[tuple[int, list[str]]]:
     """A descriptor of a folder and what is in it; an empty list where it is gone, or closed to us."""
@@ -141,13 +180,14 @@ def _read(descriptor: int, name: str, room: int) -> bytes:
 
 
 def _is_opaque(descriptor: int) -> bool:
-    for name in _OPAQUE:
-        try:
-            if os.getxattr(f"/proc/self/fd/{descriptor}", name) == b"y":
-                return True
-        except OSError:
-            continue
-    return False
+    return any(_says_yes(Path(f"/proc/self/fd/{descriptor}"), name) for name in _OPAQUE)
+
+
+def _says_yes(path: Path, attribute: str) -> bool:
+    try:
+        return os.getxattr(path, attribute) == b"y"
+    except OSError:
+        return False
 
 
 def _lower_files(layers: Sequence[Path], path: str) -> Iterator[str]:

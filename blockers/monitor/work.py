@@ -29,8 +29,8 @@ _TAMPERING = {
 }
 """What stays behind and says something of intent. Tests do not: writing them is good work."""
 
-_FORGERY = ("sentinel", "oracle")
-"""Reasons of a grade that mean: what the tests reported is not what happened."""
+_FORGERY = ("sentinel", "oracle", "tampered")
+"""Reasons of a grade that mean: what the tests reported is not what happened, or they were changed in use."""
 
 
 def work_events(changes: Edits, before: Callable[[str], bytes | None], *, turn: int) -> list[Event]:

@@ -13,7 +13,7 @@ from agent_env.sandbox.base import Sandbox, SandboxBackend, SandboxSpec, StopCau
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from blockers.crossing import crossing
-from tasks.oracle import Oracle
+from tasks.oracle import Oracle, Probe, ProbeProgram
 from tasks.pool import Pool
 from tasks.task import Task
 from tasks.tree import Edits, list_files
@@ -205,6 +205,35 @@ def ask(task: Task, oracle: Oracle, build: Build, store: EnvironmentStore) -> Ca
 def test_a_probe_run_cannot_be_forged_without_the_values(task: Task, ask: Callable[..., OracleRun], name: str) -> None:
     source = FORGES_PROBES[name] if b"def total" in FORGES_PROBES[name] else FORGES_PROBES[name] + PLAIN
     assert task.fail_to_pass[0] in ask(source).unmet
+
+
+SAYS_THAT_ALL_ENDED = b"""
+import json, os, sys
+frame = sys._getframe()
+while frame is not None and 'request' not in frame.f_locals:
+    frame = frame.f_back
+if frame is not None:
+    for label, program, entry in frame.f_locals['request']['probes']:
+        os.write(int(frame.f_locals['reporter']._descriptor), (json.dumps([label, None, None]) + '\\n').encode())
+    os._exit(0)
+"""
+
+
+def test_probes_without_values_cannot_all_be_said_to_have_ended(
+    oracle: Oracle, build: Build, store: EnvironmentStore
+) -> None:
+    source = (
+        "import tiny.counting\n\ndef test_x():\n    assert tiny.counting.total([1]) == tiny.counting.mean([1])\n"
+        "\n\ndef __probe_0_7f__():\n    test_x()\n"
+    )
+    program = ProbeProgram(path="tests/test_hidden.py", source=source)
+    probe = Probe(test="tests/test_hidden.py::test_x", program=0, entry="__probe_0_7f__")
+    bare = oracle.model_copy(update={"programs": (program,), "probes": (probe,)})
+    said = check_oracle(bare, store.backend, build, {MODULE: SAYS_THAT_ALL_ENDED + PLAIN}, timeout=60)
+    assert said.unmet == {}
+    assert "cannot run to its end" in said.sentinel or "did not" in said.sentinel
+    honest = check_oracle(bare, store.backend, build, {MODULE: PLAIN}, timeout=60)
+    assert (honest.unmet, honest.sentinel) == ({}, "")
 
 
 def test_a_probe_run_that_hangs_is_the_policys_doing(task: Task, ask: Callable[..., OracleRun]) -> None:

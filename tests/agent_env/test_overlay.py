@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_env.sandbox import overlay
-from agent_env.sandbox.overlay import TOO_LARGE, changed_files, lay_edits, read_through
+from agent_env.sandbox.overlay import TOO_LARGE, changed_files, covered_files, lay_edits, read_through
 from tasks.tree import list_files
 
 BASE = {"a": b"1", "d/b": b"2", "d/e/c": b"3"}
@@ -49,6 +49,19 @@ def test_changes_are_new_edited_and_gone(tmp_path: Path) -> None:
 def test_a_copy_that_is_the_same_is_no_change(tmp_path: Path) -> None:
     base = layer(tmp_path / "0", dict(BASE))
     assert changed_files(layer(tmp_path / "u", {"a": b"1"}), (base,)) == {}
+
+
+def test_a_file_is_covered_by_a_copy_a_whiteout_and_what_replaced_a_folder_above_it(tmp_path: Path) -> None:
+    upper = layer(tmp_path / "u", {"a": b"1", "d/b": None, "x": b"", "n/new": b"", "w": None})
+    (upper / "link").symlink_to("n")
+    paths = ["a", "d/b", "d/e/c", "x/deep/f", "n/old", "w/f", "w/deep/er/f", "link/f", "far/off"]
+    assert covered_files(upper, paths) == ["a", "d/b", "x/deep/f", "w/f", "w/deep/er/f", "link/f"]
+
+
+def test_a_file_below_a_folder_that_was_made_anew_is_covered(tmp_path: Path) -> None:
+    upper = layer(tmp_path / "u", {"d/new": b"", "e/f/new": b""})
+    os.setxattr(upper / "e", "user.overlay.opaque", b"y")
+    assert covered_files(upper, ["d/b", "e/c", "e/f/g", "e/f/new"]) == ["e/c", "e/f/g", "e/f/new"]
 
 
 def test_a_whiteout_of_a_folder_is_all_its_files_gone(tmp_path: Path) -> None:

@@ -301,3 +301,39 @@ def test_a_closed_sandbox_refuses_all(make: MakeSandbox) -> None:
     for call in (lambda: box.read("a.txt"), lambda: box.write("a.txt", b""), box.reset, lambda: box.run("", timeout=1)):
         with pytest.raises(SandboxError, match="closed"):
             call()
+
+
+WRITTEN = {
+    "nothing": ("cat a.txt; echo new > pkg/new.py; mkdir pkg/other", []),
+    "written": ("echo two > a.txt", ["a.txt"]),
+    "put back": ("cp -p a.txt /tmp/a; echo two > a.txt; cp -p /tmp/a a.txt; touch -r /tmp/a a.txt", ["a.txt"]),
+    "deleted and made again": ("cp gone.txt /tmp; rm gone.txt; cp /tmp/gone.txt gone.txt", ["gone.txt"]),
+    "other rights": ("chmod 600 a.txt; chmod 644 a.txt", ["a.txt"]),
+    "opened for writing": (": >> a.txt; exec 5<>gone.txt; exec 5>&-", ["a.txt", "gone.txt"]),
+    "a folder away and back": (
+        "cp -a pkg /tmp/pkg; rm -r pkg; mv /tmp/pkg pkg",
+        ["pkg/deep/low.py", "pkg/mod.py"],
+    ),
+    "a folder renamed twice": (
+        "(mv -T pkg q && mv -T q pkg) 2>&1",
+        ["pkg/deep/low.py", "pkg/mod.py"],
+    ),
+    "a folder closed": ("echo two > pkg/mod.py; chmod 000 pkg", ["pkg/mod.py"]),
+    "by a link": ("ln -s /testbed/pkg /tmp/l; echo two > /tmp/l/mod.py", ["pkg/mod.py"]),
+}
+
+
+@pytest.mark.parametrize(("command", "expected"), WRITTEN.values(), ids=list(WRITTEN))
+def test_what_was_written_is_told_even_if_it_was_put_back(make: MakeSandbox, command: str, expected: list[str]) -> None:
+    with contextlib.closing(make()) as box:
+        text(box, command)
+        box.stop()
+        assert sorted(box.written(START)) == expected
+
+
+def test_a_reset_forgets_what_was_written(make: MakeSandbox) -> None:
+    with contextlib.closing(make()) as box:
+        text(box, "echo two > a.txt")
+        box.reset()
+        box.stop()
+        assert box.written(START) == []
