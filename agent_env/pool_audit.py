@@ -1,9 +1,9 @@
 """The leak audit of a whole pool, repeated on what this machine would show to an agent.
 
-A build audits each candidate on the files that it has in hand, and on copies of its modules in the rest of the
-sandbox's root. Here the same search runs over the pool as it is now and the environments as they are built here, the
-agent's repository is audited object by object, and all of that rest (the image, or the host's programs) is searched
-from inside a sandbox, in whatever file an answer may stand.
+A build audits each candidate on what its own machine shows. Here the same search runs over the pool as it is now and
+the environments as they are built here: their trees and packages by index; the sandbox's root beside (the image, or the
+host's programs) from inside a sandbox, in whatever file an answer may stand; the agent's repository object by object.
+The newest release that a task is compared with is the newest of its project that the pool has.
 """
 
 import hashlib
@@ -12,26 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agent_env.layers import start_commit
-from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Limits
+from agent_env.root_search import AUDITED_APART, SEARCH_LIMITS, find_newer, newer_in_root, wanted_in_root
 from agent_env.store import Build
 from agent_env.workbench import Workbench
 from blockers.findings import Finding
 from blockers.git_audit import audit_git_dir
 from blockers.leak_audit import LeakIndex, audit_leaks
-from blockers.leaks.image import Wanted, search_image, telling_lines
-from blockers.leaks.marks import import_path
-from blockers.leaks.search import TREE
-from blockers.leaks.texts import is_code, normal
-from tasks.patch import apply_patch, patched_paths, reader
+from blockers.leaks.image import find_lines, image_findings, newer_findings
+from tasks.patch import apply_patch, reader
 from tasks.record import Record
 from tasks.task import Task
 from tasks.tree import Edits
-
-SEARCH_LIMITS = Limits(output_bytes=64 << 20)
-"""Of a sandbox whose root is searched: what is found may be long."""
-
-AUDITED_APART = (WORK_DIR, VENV_DIR)
-"""What of a sandbox's root ``index_build`` covers."""
 
 
 class LeakCertificate(Record):
@@ -66,9 +57,10 @@ def audit_pool(
     for mates in by_environment.values():
         build = bench.build(mates[0])
         indexes = index_build(build)
-        elsewhere = _search_image(bench, mates, indexes)
+        newest = _newest_tree(bench, mates[0])
+        elsewhere = _search_root(bench, mates, indexes, newest)
         for task in mates:
-            yield _audit(task, build, bench.layer(task), indexes, elsewhere[task.id])
+            yield _audit(task, build, bench.layer(task), indexes, newest, elsewhere[task.id])
             told(task.id)
 
 
@@ -84,8 +76,20 @@ def hidden_files(task: Task, build: Build) -> Edits:
     return apply_patch(task.test_patch, reader(build.tree, start))
 
 
+def _newest_tree(bench: Workbench, task: Task) -> Path:
+    """The tree of the newest release of a task's project that the pool has."""
+    kin = {other.environment_id: other for other in bench.pool.tasks() if other.repo == task.repo}
+    newest = max(kin, key=lambda name: bench.pool.environment(name).committed_at)
+    return bench.build(kin[newest]).tree
+
+
 def _audit(
-    task: Task, build: Build, layer: Path, indexes: dict[str, LeakIndex], elsewhere: list[Finding]
+    task: Task,
+    build: Build,
+    layer: Path,
+    indexes: dict[str, LeakIndex],
+    newest: Path,
+    elsewhere: list[Finding],
 ) -> LeakCertificate:
     commit = start_commit(layer)
     findings = [
@@ -96,6 +100,7 @@ def _audit(
             hidden_files=hidden_files(task, build),
             failing=task.fail_to_pass,
             roots=indexes,
+            newest=newest,
         ),
         *audit_git_dir(layer / ".git", commit),
         *elsewhere,
@@ -109,33 +114,21 @@ def _audit(
     )
 
 
-def _search_image(
-    bench: Workbench, tasks: Sequence[Task], indexes: Mapping[str, LeakIndex]
+def _search_root(
+    bench: Workbench, tasks: Sequence[Task], indexes: Mapping[str, LeakIndex], newest: Path
 ) -> dict[str, list[Finding]]:
-    wanted = {task.id: wanted_in_image(task.gold_patch, task.setup_patch, indexes) for task in tasks}
+    wanted = {task.id: wanted_in_root(task.gold_patch, task.setup_patch, indexes) for task in tasks}
+    newer = {task.id: newer_in_root(task.gold_patch, task.setup_patch, indexes, newest) for task in tasks}
     sandbox = bench.open(tasks[0], SEARCH_LIMITS)
     try:
-        return search_image(sandbox, wanted, skipped=AUDITED_APART)
+        lines = {line for one in wanted.values() for line in one.lines}
+        hits = find_lines(sandbox, lines, skipped=AUDITED_APART)
+        copies = find_newer(sandbox, newer.values())
     finally:
         sandbox.close()
-
-
-def wanted_in_image(gold_patch: str, setup_patch: str, indexes: Mapping[str, LeakIndex]) -> Wanted:
-    """A task's gold lines, less those that its environment has in Python source: what those hold was audited there."""
-    lines = telling_lines(gold_patch)
-    masked = set(patched_paths(setup_patch))
-    own = {
-        line
-        for line in lines
-        for name, index in indexes.items()
-        if _is_own(line, index, masked if name == TREE else set())
+    return {
+        task.id: [*image_findings(wanted[task.id], hits), *newer_findings(newer[task.id], copies)] for task in tasks
     }
-    return Wanted(lines - own, frozenset(import_path(path) for path in patched_paths(gold_patch)))
-
-
-def _is_own(line: str, index: LeakIndex, masked: set[str]) -> bool:
-    places = (place for place in index.lines(normal(line)) if is_code(place.path) and not place.compiled)
-    return any(place.path not in masked for place in places)
 
 
 def _digest(paths: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ Rules, each chosen to find every planted copy and to stay silent on real, clean 
 
 - *Copy of a changed module* (same import path, compiled or not, archives included): a leak if it holds a pair of lines
   that the solution has and the start has not. Compiled: a leak unless it comes from a clean source beside it.
+- *Copy of a changed file as a later release has it*: a leak where three runs of lines stand in it that the newest
+  release has and neither start nor solution; under another name, where most of them do.
 - *Run of three gold lines*: a leak in any text but Python source. In Python source, where a project and its kin repeat
   themselves by right, a leak only if the file is a copy: most of its runs, or of the changed file's, are the other's.
 - *One gold line* of 20 characters or more, *one gold name*: a leak in a text that is not Python source, if no Python
@@ -21,6 +23,7 @@ from pathlib import Path
 from blockers.findings import Finding
 from blockers.leaks.index import LeakIndex
 from blockers.leaks.marks import gold_marks
+from blockers.leaks.newer import newer_marks
 from blockers.leaks.places import structural_findings
 from blockers.leaks.search import TREE, LeakSearch, names_in
 from blockers.leaks.statement import statement_findings
@@ -39,6 +42,7 @@ def audit_leaks(
     hidden_files: Edits,
     failing: Collection[str],
     roots: Mapping[str, Path | LeakIndex],
+    newest: Path | None = None,
 ) -> list[Finding]:
     """Everything within an agent's reach that holds a task's answer; empty for a task that may enter a pool.
 
@@ -50,6 +54,7 @@ def audit_leaks(
         failing: ids of the fail-to-pass tests.
         roots: directories to search by name, or their indexes, which tasks with equal roots should share. The root
             ``tree`` must be there: the environment's tree, before the setup patch.
+        newest: tree of the project's newest release; None where there is none beside the task's own.
 
     Raises:
         BadInputError: there is no root ``tree``.
@@ -68,6 +73,7 @@ def audit_leaks(
     foreign_names = search.new_names() - names_in(hidden_files)
     return [
         *search.copies(),
+        *search.newer(newer_marks(_files(newest, solution), before, solution)),
         *search.windows(),
         *search.lines(),
         *search.names(hidden_files),
@@ -75,3 +81,7 @@ def audit_leaks(
         *structural_findings(marks, indexes),
         *statement_findings(statement, marks, hidden_files, foreign_names),
     ]
+
+
+def _files(tree: Path | None, paths: Collection[str]) -> Edits:
+    return {path: reader(tree)(path) for path in paths} if tree else {}

@@ -1,7 +1,8 @@
 """What the candidates of one environment share, made once when the first of them is tried."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import EnvironmentStore
@@ -10,6 +11,7 @@ from env_builder.errors import UnusableRepoError
 from env_builder.leak_auditor import LeakAuditor
 from env_builder.oracle import OracleMaker
 from env_builder.request import RepoRequest
+from env_builder.root_lines import RootLines
 from env_builder.snapshot import RepoSnapshot
 from env_builder.statement import write_statement
 from env_builder.untouched import UntouchedRuns
@@ -36,6 +38,7 @@ class Benches:
         suite_seconds: longest run of a suite.
         rewrite: makes a better statement out of the template's; None keeps that.
         allow_weak_oracle: whether a task may do without an oracle that tells its start from its solution.
+        newest: trees of the projects' newest releases, by name; one that is missing is the snapshot's own.
     """
 
     def __init__(
@@ -47,7 +50,10 @@ class Benches:
         suite_seconds: float = SUITE_SECONDS,
         rewrite: Rewriter | None = None,
         allow_weak_oracle: bool = False,
+        newest: Mapping[str, Path] | None = None,
     ) -> None:
+        self.root = RootLines(backend)
+        self._newest = newest or {}
         self._store = store
         self._backend = backend
         self._record = record
@@ -97,7 +103,9 @@ class Benches:
             untouched=UntouchedRuns(tested.build, self._backend, timeout),
             oracles=OracleMaker(tested.build, self._backend, timeout),
             write=self._write,
-            audit=LeakAuditor(tested.build, self._backend),
+            audit=LeakAuditor(
+                tested.build, self._backend, self.root, self._newest.get(request.name, tested.build.tree)
+            ),
             allow_weak_oracle=self._allow_weak_oracle,
         )
 

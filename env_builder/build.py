@@ -136,6 +136,7 @@ class _Build:
             suite_seconds=self._options.suite_seconds,
             rewrite=self._options.rewrite,
             allow_weak_oracle=self._options.allow_weak_oracle,
+            newest={item.request.name: item.newest for item in fetched},
         )
         try:
             usable = try_environments(
@@ -169,6 +170,7 @@ class _Build:
 
     def _validate(self, plan: Sequence[Planned], keeper: Keeper, benches: Benches) -> None:
         open_ones = keeper.resume(plan)
+        benches.root.expect((planned.candidate, planned.snapshot.tree) for planned in open_ones)
         self._progress.started(STAGE, len(plan))
         for _ in range(len(plan) - len(open_ones)):
             self._progress.advanced(STAGE)

@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
-from agent_env.pool_audit import AUDITED_APART, SEARCH_LIMITS, index_build, wanted_in_image
+from agent_env.pool_audit import index_build
+from agent_env.root_search import SEARCH_LIMITS, find_newer, newer_in_root, wanted_in_root
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import Build
 from blockers.findings import Finding
 from blockers.leak_audit import LeakIndex, audit_leaks
-from blockers.leaks.image import list_modules, search_image
+from blockers.leaks.image import image_findings, newer_findings
+from env_builder.root_lines import RootLines
 from env_builder.validation import Draft
 from tasks.task import Statement
 
@@ -16,17 +19,18 @@ from tasks.task import Statement
 class LeakAuditor:
     """Audits one candidate after the other; safe to use from several threads.
 
-    What the environment shows is indexed once, and the modules of the rest of the sandbox's root are listed once, when
-    the first candidate gets that far. Of that rest only copies of a candidate's changed modules are read: to search all
-    of it takes seconds (``repodojo pool audit`` does).
+    Args:
+        root: the search of the sandbox's root, shared by all environments of a build.
+        newest: tree of the project's newest release.
     """
 
-    def __init__(self, build: Build, backend: SandboxBackend) -> None:
+    def __init__(self, build: Build, backend: SandboxBackend, root: RootLines, newest: Path) -> None:
         self._build = build
         self._backend = backend
+        self._root = root
+        self._newest = newest
         self._lock = threading.Lock()
         self._indexes: dict[str, LeakIndex] = {}
-        self._modules: list[str] = []
 
     def __call__(self, draft: Draft, statement: Statement) -> Sequence[str]:
         """What would give the candidate's answer away; nothing where it may become a task.
@@ -35,7 +39,8 @@ class LeakAuditor:
             SandboxError: the machine failed.
             AuditError: the search of the root did not run to its end.
         """
-        self._prepare()
+        with self._lock:
+            self._indexes = self._indexes or index_build(self._build)
         findings = audit_leaks(
             gold_patch=draft.patches.gold,
             setup_patch=draft.patches.setup,
@@ -43,27 +48,20 @@ class LeakAuditor:
             hidden_files=draft.patches.hidden,
             failing=draft.fail_to_pass,
             roots=self._indexes,
+            newest=self._newest,
         )
-        return [str(finding) for finding in [*findings, *self._copies(draft)]]
+        return [str(finding) for finding in [*findings, *self._elsewhere(draft), *self._newer_elsewhere(draft)]]
 
-    def _prepare(self) -> None:
-        with self._lock:
-            if not self._indexes:
-                sandbox = self._backend.create(self._build.spec(limits=SEARCH_LIMITS))
-                try:
-                    self._modules = list_modules(sandbox, skipped=AUDITED_APART)
-                finally:
-                    sandbox.close()
-                self._indexes = index_build(self._build)
+    def _elsewhere(self, draft: Draft) -> list[Finding]:
+        wanted = wanted_in_root(draft.patches.gold, draft.patches.setup, self._indexes)
+        return list(image_findings(wanted, self._root.find(wanted.lines, self._build))) if wanted.lines else []
 
-    def _copies(self, draft: Draft) -> list[Finding]:
-        wanted = wanted_in_image(draft.patches.gold, draft.patches.setup, self._indexes)
-        ends = tuple(f"/{module}" for module in wanted.modules)
-        copies = [path for path in self._modules if path.endswith(ends)]
-        if not copies:
+    def _newer_elsewhere(self, draft: Draft) -> list[Finding]:
+        newer = newer_in_root(draft.patches.gold, draft.patches.setup, self._indexes, self._newest)
+        if not newer:
             return []
         sandbox = self._backend.create(self._build.spec(limits=SEARCH_LIMITS))
         try:
-            return search_image(sandbox, {"": wanted}, skipped=(), among=copies)[""]
+            return list(newer_findings(newer, find_newer(sandbox, [newer])))
         finally:
             sandbox.close()

@@ -5,10 +5,11 @@ A repository that cannot be used does not stop the others; it is remembered with
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from env_builder.benches import Benches
-from env_builder.errors import NothingBuiltError
+from env_builder.errors import NothingBuiltError, SourceError
 from env_builder.fanout import fan_out
 from env_builder.plan import Planned, RepoPlan, in_order, plan_repo
 from env_builder.progress import Progress
@@ -25,6 +26,8 @@ class Fetched(NamedTuple):
     request: RepoRequest
     source: RepoSource
     head: RepoSnapshot
+    newest: Path
+    """Tree of the newest state that the source has, which is not ``head`` where the request names a ref."""
 
 
 Faults = dict[str, str]
@@ -44,13 +47,23 @@ def fetch(requests: Sequence[RepoRequest], faults: Faults, progress: Progress, r
         try:
             source = open_source(request, progress=progress)
             resources.callback(source.close)
-            found.append(Fetched(request, source, source.snapshot()))
+            head = source.snapshot()
+            found.append(Fetched(request, source, head, _newest(request, source, head)))
         except BadInputError as error:
             faults[request.name] = str(error)
         progress.advanced(stage, request.name)
     progress.finished(stage)
     _require(found, faults)
     return found
+
+
+def _newest(request: RepoRequest, source: RepoSource, head: RepoSnapshot) -> Path:
+    if request.ref is None:
+        return head.tree
+    try:
+        return source.snapshot("HEAD").tree
+    except SourceError:
+        return head.tree  # a repository whose default branch is empty, or gone
 
 
 def try_environments(

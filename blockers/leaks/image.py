@@ -9,7 +9,7 @@ more stand in the same file. Code is Python source and what begins as a script (
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from blockers.errors import AuditError
@@ -59,6 +59,17 @@ class Wanted(NamedTuple):
     """Import paths of the changed files (``pkg/mod.py``)."""
 
 
+class Hits(NamedTuple):
+    """Where lines stand."""
+
+    searched: frozenset[str]
+    """The lines."""
+    numbers: Mapping[str, Mapping[str, int]]
+    """By file, by line: the number of its first place there."""
+    code: frozenset[str]
+    """Those of the files that are code."""
+
+
 def list_modules(shell: Shell, *, skipped: tuple[str, ...]) -> list[str]:
     """Paths of the Python source files of the whole root, less the folders that are skipped.
 
@@ -69,37 +80,69 @@ def list_modules(shell: Shell, *, skipped: tuple[str, ...]) -> list[str]:
     return [path for path in found.rpartition("search ended")[0].split("\0") if path]
 
 
-def search_image(
-    shell: Shell, wanted: Mapping[str, Wanted], *, skipped: tuple[str, ...], among: Collection[str] | None = None
-) -> dict[str, list[Finding]]:
-    """Findings by task; a task without one has an empty list.
+def find_lines(
+    shell: Shell, lines: Collection[str], *, skipped: tuple[str, ...], among: Collection[str] | None = None
+) -> Hits:
+    """Where lines stand in the root: some seconds for hundreds of them, one for a few.
 
     Args:
         shell: a sandbox whose commands may print a lot; its ``/tmp`` gets three files.
-        wanted: by task.
+        lines: without the blanks around them.
         skipped: absolute folders that are audited by other means.
         among: search these files alone; None searches the whole root.
 
     Raises:
         AuditError: the search did not run to its end.
     """
-    lines = sorted({line for one in wanted.values() for line in one.lines})
     hits: dict[str, dict[str, int]] = defaultdict(dict)
     if lines:
-        shell.write(_PATTERNS, "".join(f"{line}\n" for line in lines).encode())
+        shell.write(_PATTERNS, "".join(f"{line}\n" for line in sorted(lines)).encode())
         for path, number, text in _grep(shell, (*skipped, _PATTERNS), among):
             for line in lines:
                 if line in text:
                     hits[path].setdefault(line, number)
     code = {path for path in hits if is_code(path)} | _scripts(shell, hits)
-    idioms = {line for line in lines if _is_idiom({path for path in code if line in hits[path]})}
-    return {task: list(_judge(one.lines - idioms, one.modules, hits, code)) for task, one in wanted.items()}
+    return Hits(frozenset(lines), hits, frozenset(code))
+
+
+def image_findings(wanted: Wanted, hits: Hits) -> Iterator[Finding]:
+    """What of one task's answer stands there; all its lines were searched for."""
+    idioms = {line for line in wanted.lines if _is_idiom({path for path in hits.code if line in hits.numbers[path]})}
+    for path, mine in _by_file(wanted.lines - idioms, hits):
+        is_module = any(path.endswith(f"/{module}") for module in wanted.modules)
+        if is_module or path not in hits.code or len(mine) >= COPY_LINES:
+            line, number = min(mine.items(), key=lambda entry: entry[1])
+            yield Finding("image", f"{IMAGE}:{path}", number, f"a line of the solution: {line[:120]}")
+
+
+def newer_findings(newer: Mapping[str, frozenset[str]], hits: Hits) -> Iterator[Finding]:
+    """Copies of changed modules that hold lines which only a later release has.
+
+    Args:
+        newer: those lines, by import path of the module.
+    """
+    for module, lines in newer.items():
+        for path, mine in _by_file(lines, hits):
+            if path.endswith(f"/{module}") and len(mine) >= COPY_LINES:
+                line, number = min(mine.items(), key=lambda entry: entry[1])
+                yield Finding("newer-release", f"{IMAGE}:{path}", number, f"as a later release has it: {line[:120]}")
+
+
+def _by_file(lines: frozenset[str], hits: Hits) -> Iterator[tuple[str, dict[str, int]]]:
+    for path, found in sorted(hits.numbers.items()):
+        mine = {line: number for line, number in found.items() if line in lines}
+        if mine:
+            yield path, mine
 
 
 def telling_lines(gold_patch: str) -> frozenset[str]:
     """The added lines of a patch that are long enough to tell anything."""
-    added = (line[1:].strip() for line in gold_patch.splitlines() if line.startswith("+") and line[:4] != "+++ ")
-    return frozenset(line for line in added if len(normal(line)) >= MIN_LINE)
+    return telling(line[1:] for line in gold_patch.splitlines() if line.startswith("+") and line[:4] != "+++ ")
+
+
+def telling(lines: Iterable[str]) -> frozenset[str]:
+    """Those that are long enough to tell anything, without the blanks around them."""
+    return frozenset(line.strip() for line in lines if len(normal(line)) >= MIN_LINE)
 
 
 def _grep(shell: Shell, skipped: tuple[str, ...], among: Collection[str] | None) -> Iterator[tuple[str, int, str]]:
@@ -147,14 +190,3 @@ def _scripts(shell: Shell, paths: Collection[str]) -> set[str]:
 def _is_idiom(code: set[str]) -> bool:
     """Whether these places of a line, all code, say that it is nobody's own."""
     return len({path.rpartition("/")[2] for path in code}) > 1 or any(map(_STANDARD_LIBRARY.search, code))
-
-
-def _judge(
-    lines: frozenset[str], modules: frozenset[str], hits: Mapping[str, Mapping[str, int]], code: Collection[str]
-) -> Iterator[Finding]:
-    for path, found in sorted(hits.items()):
-        mine = {line: number for line, number in found.items() if line in lines}
-        is_module = any(path.endswith(f"/{module}") for module in modules)
-        if mine and (is_module or path not in code or len(mine) >= COPY_LINES):
-            line, number = min(mine.items(), key=lambda entry: entry[1])
-            yield Finding("image", f"{IMAGE}:{path}", number, f"a line of the solution: {line[:120]}")

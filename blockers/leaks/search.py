@@ -10,6 +10,7 @@ from blockers.findings import Finding
 from blockers.leaks.failing import failing_source
 from blockers.leaks.index import MIN_LINE, WINDOW, LeakIndex, Place, tells
 from blockers.leaks.marks import GoldMarks, Window, import_path, runs
+from blockers.leaks.newer import NewerMarks
 from blockers.leaks.places import stale_bytecode
 from blockers.leaks.texts import code_names, is_code, numbered
 from tasks.paths import PathKind, path_kind
@@ -84,6 +85,21 @@ class LeakSearch:
                             yield Finding("installed-copy", where, at[1][0], f"{module} as in the solution: {at[1][1]}")
                     elif root in (TREE, START) or stale_bytecode(index, path):
                         yield Finding("bytecode", where, None, f"{module}, compiled from a source that is not here")
+
+    def newer(self, marks: Mapping[str, NewerMarks]) -> Iterator[Finding]:
+        """Copies of the changed modules, under whatever name, as a later release has them."""
+        for module, (windows, _) in marks.items():
+            copies = {
+                f"{root}:{path}": Hit(root, Place(path, None, compiled=False))
+                for root, index in self._indexes.items()
+                for path in index.copies(module)
+                if len(_windows(index.document(path).text.encode()) & windows) >= MIN_RUNS
+            }
+            for hit in self._most("windows", windows, MIN_RUNS, compiled=False):
+                copies.setdefault(hit.where, hit)
+            for where, hit in sorted(copies.items()):
+                if not self._is_own(hit.root, hit.place.path):
+                    yield Finding("newer-release", where, hit.place.line, f"{module} as a later release has it")
 
     def windows(self) -> Iterator[Finding]:
         """Runs of gold lines, one finding a file."""

@@ -24,7 +24,7 @@ STATEMENT = (
 )
 
 
-def audit(project: Project, statement: str = STATEMENT) -> list[Finding]:
+def audit(project: Project, statement: str = STATEMENT, newest: Path | None = None) -> list[Finding]:
     return audit_leaks(
         gold_patch=project.gold_patch,
         setup_patch=project.setup_patch,
@@ -32,6 +32,7 @@ def audit(project: Project, statement: str = STATEMENT) -> list[Finding]:
         hidden_files=project.hidden_files,
         failing=project.failing,
         roots=project.roots,
+        newest=newest,
     )
 
 
@@ -185,6 +186,41 @@ def test_a_planted_leak_of_a_larger_change_is_found(mined: Project, kind: str, t
     vector, plant = MINED[kind]
     plant(mined, tmp_path)
     assert vector in {finding.vector for finding in audit(mined)}
+
+
+LATER = """\
+def _joined_with_the_last(merged, low, high, gap):
+    last_low, last_high = merged.pop()
+    return [*merged, (last_low, max(last_high, high))] if low - last_high <= gap else [*merged, (low, high)]
+
+
+def merge_ranges(ranges, gap=0):
+    merged = []
+    for low, high in sorted(map(sorted, ranges)):
+        merged = _joined_with_the_last(merged, low, high, gap) if merged else [(low, high)]
+    return merged
+"""
+
+
+@pytest.fixture
+def newest(tmp_path: Path) -> Path:
+    """A release in which the solution's own lines have gone again."""
+    return write(tmp_path / "newest" / widgets.CORE, LATER).parents[1]
+
+
+@pytest.mark.parametrize("path", ["widgets/core.py", "kit/_vendor/widgets/core.py", "other/ranges.py", "notes.txt"])
+def test_a_copy_of_a_later_release_is_found(project: Project, newest: Path, path: str) -> None:
+    place = write(project.packages / path, LATER)
+    found = {(finding.vector, finding.where) for finding in audit(project, newest=newest)}
+    assert ("newer-release", f"venv:{place.relative_to(project.roots['venv'])}") in found
+    assert "newer-release" not in {finding.vector for finding in audit(project)}
+
+
+def test_a_later_release_alone_is_no_finding(project: Project, newest: Path) -> None:
+    assert audit(project, newest=newest) == []
+    part = "\n".join(LATER.splitlines()[:3])
+    write(project.packages / "other/ranges.py", part)  # too little to be a copy
+    assert audit(project, newest=newest) == []
 
 
 @pytest.mark.parametrize(

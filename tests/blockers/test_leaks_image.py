@@ -1,6 +1,6 @@
 """The search of a sandbox's root, in a real sandbox: planted copies are found by file and line, idioms are not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +9,13 @@ from agent_env.sandbox.base import Limits, Mount, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from blockers.errors import AuditError
 from blockers.findings import Finding
-from blockers.leaks.image import Wanted, list_modules, search_image, telling_lines
+from blockers.leaks.image import Wanted, find_lines, image_findings, list_modules, newer_findings, telling_lines
 
 LINES = frozenset(
     {"total = combine(left, right_hand_side)", "return widened_by(total, margin=3)", "margin = margin or 3"}
 )
-WANTED = {"task": Wanted(LINES, frozenset({"pkg/mod.py"})), "other": Wanted(frozenset(), frozenset())}
+WANTED = Wanted(LINES, frozenset({"pkg/mod.py"}))
 SKIPPED = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/testbed")
-
-Search = Callable[[], dict[str, list[Finding]]]
 
 
 @pytest.fixture
@@ -39,6 +37,10 @@ def sandbox(tmp_path: Path, planted: Path) -> Iterator[Sandbox]:
     made.close()
 
 
+def search(sandbox: Sandbox, wanted: Wanted = WANTED) -> list[Finding]:
+    return list(image_findings(wanted, find_lines(sandbox, LINES, skipped=SKIPPED)))
+
+
 def put(planted: Path, path: str, *lines: str) -> None:
     (planted / path).parent.mkdir(parents=True, exist_ok=True)
     first = "#!/usr/bin/perl" if path.startswith("bin/") else "# a file"
@@ -57,9 +59,8 @@ def put(planted: Path, path: str, *lines: str) -> None:
 )
 def test_a_copy_is_found_by_file_and_line(sandbox: Sandbox, planted: Path, path: str, lines: list[str]) -> None:
     put(planted, path, *lines)
-    found = search_image(sandbox, WANTED, skipped=SKIPPED)
-    assert [(finding.where, finding.line) for finding in found["task"]] == [(f"image:/opt/image/{path}", 2)]
-    assert found["other"] == []
+    assert [(finding.where, finding.line) for finding in search(sandbox)] == [(f"image:/opt/image/{path}", 2)]
+    assert search(sandbox, Wanted(frozenset(), WANTED.modules)) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_copy_is_found_by_file_and_line(sandbox: Sandbox, planted: Path, path:
 def test_what_proves_nothing_is_not_found(sandbox: Sandbox, planted: Path, paths: tuple[str, ...]) -> None:
     for path in paths:
         put(planted, path, sorted(LINES)[0])
-    assert search_image(sandbox, WANTED, skipped=SKIPPED)["task"] == []
+    assert search(sandbox) == []
 
 
 def test_only_the_files_that_were_named_are_searched(sandbox: Sandbox, planted: Path) -> None:
@@ -79,20 +80,31 @@ def test_only_the_files_that_were_named_are_searched(sandbox: Sandbox, planted: 
     put(planted, "notes.txt", sorted(LINES)[0])
     modules = list_modules(sandbox, skipped=SKIPPED)
     assert sorted(modules) == ["/opt/image/else\nwhere/pkg/mod.py", "/opt/image/vendored/pkg/mod.py"]
-    found = search_image(sandbox, WANTED, skipped=(), among=modules[:1])
-    assert [finding.where for finding in found["task"]] == [f"image:{modules[0]}"]
-    assert search_image(sandbox, WANTED, skipped=(), among=[])["task"] == []
+    found = image_findings(WANTED, find_lines(sandbox, LINES, skipped=(), among=modules[:1]))
+    assert [finding.where for finding in found] == [f"image:{modules[0]}"]
+    assert not find_lines(sandbox, LINES, skipped=(), among=[]).numbers
+
+
+def test_a_copy_of_a_module_as_a_later_release_has_it_takes_three_lines(sandbox: Sandbox, planted: Path) -> None:
+    put(planted, "vendored/pkg/mod.py", *sorted(LINES))
+    put(planted, "older/pkg/mod.py", *sorted(LINES)[1:])
+    put(planted, "pkg/other.py", *sorted(LINES))
+    hits = find_lines(sandbox, LINES | {"a_line_that_stands_nowhere()"}, skipped=SKIPPED)
+    found = list(newer_findings({"pkg/mod.py": LINES | {"a_line_that_stands_nowhere()"}}, hits))
+    assert [(finding.vector, finding.where) for finding in found] == [
+        ("newer-release", "image:/opt/image/vendored/pkg/mod.py")
+    ]
 
 
 def test_names_with_a_line_break_do_not_hide_a_copy(sandbox: Sandbox, planted: Path) -> None:
     put(planted, "a\nb:9:c.txt", sorted(LINES)[0])
-    assert search_image(sandbox, WANTED, skipped=SKIPPED)["task"]
+    assert search(sandbox)
 
 
 def test_a_search_that_does_not_end_proves_nothing(sandbox: Sandbox) -> None:
     sandbox.run("find() { kill -9 $$; }; export -f find", timeout=10)
     with pytest.raises(AuditError, match="did not end"):
-        search_image(sandbox, WANTED, skipped=SKIPPED)
+        search(sandbox)
 
 
 def test_the_telling_lines_of_a_patch_are_those_it_adds() -> None:

@@ -9,9 +9,11 @@ from agent_env.grading import run_suite
 from agent_env.sandbox.base import Mount
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
+from blockers.leaks.image import Hits, find_lines
 from env_builder.candidate import Candidate
 from env_builder.leak_auditor import LeakAuditor
 from env_builder.oracle import OracleMaker
+from env_builder.root_lines import RootLines, solution_lines
 from env_builder.untouched import UntouchedRuns
 from env_builder.validation import Bench, Rejected, Validated, validate
 from tasks.pool import Pool
@@ -127,15 +129,45 @@ def test_a_copy_of_the_solution_elsewhere_in_the_root_refuses_a_task(
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "words.py").write_bytes(GOLD["tiny/words.py"] or b"")
     spec, kit = Build.spec, Mount(source=tmp_path, target="/opt/kit")
-    audited = bench._replace(audit=LeakAuditor(build, store.backend))
+
+    def auditor() -> LeakAuditor:
+        return LeakAuditor(build, store.backend, RootLines(store.backend), build.tree)
+
+    audited = bench._replace(audit=auditor())
     assert isinstance(validate(candidate(gold=GOLD, tests=TESTS), audited), Validated)
     monkeypatch.setattr(
         Build, "spec", lambda *layers, limits=None, mounts=(): spec(*layers, limits=limits, mounts=(*mounts, kit))
     )
-    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench._replace(audit=LeakAuditor(build, store.backend)))
+    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench._replace(audit=auditor()))
     assert isinstance(verdict, Rejected)
     assert verdict.reason == "leak"
     assert "image:/opt/kit/tiny/words.py" in verdict.detail
+    (tmp_path / "tiny").rename(tmp_path / "notes")
+    (tmp_path / "notes" / "words.py").rename(tmp_path / "notes" / "words.txt")
+    verdict = validate(candidate(gold=GOLD, tests=TESTS), bench._replace(audit=auditor()))
+    assert isinstance(verdict, Rejected)
+    assert "image:/opt/kit/notes/words.txt" in verdict.detail
+
+
+def test_the_root_is_searched_once_for_all_candidates_that_were_expected(
+    build: Build, store: EnvironmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[frozenset[str]] = []
+
+    def find(*given: object, **options: object) -> Hits:
+        found = find_lines(*given, **options)  # type: ignore[arg-type]
+        searched.append(found.searched)
+        return found
+
+    monkeypatch.setattr("env_builder.root_lines.find_lines", find)
+    root = RootLines(store.backend)
+    made = [candidate(gold=GOLD), candidate(gold={"tiny/new.py": b"def a_function_that_is_new(): return 1\n"})]
+    root.expect((one, build.tree) for one in made)
+    for one in made:
+        root.find(solution_lines(one, build.tree), build)
+    assert searched == [solution_lines(made[0], build.tree) | solution_lines(made[1], build.tree)]
+    root.find(frozenset({"a line that nobody had expected"}), build)
+    assert len(searched) == 2
 
 
 def test_a_leak_refuses_a_task(bench: Bench) -> None:
