@@ -197,7 +197,7 @@ class EnvironmentStore:
             unpack: writes the clean tree into an empty folder, as ``Pool.unpack_environment`` does.
 
         Raises:
-            EnvironmentBuildError: an install command failed.
+            EnvironmentBuildError: an install command failed, as where a pinned package has nothing for this machine.
         """
         build = self._place(environment)
         if build.folder.is_dir():
@@ -206,6 +206,12 @@ class EnvironmentStore:
         try:
             unpack(tree)
             return self.adopt(self.install(pinned_recipe(environment), tree, repo=environment.repo), environment)
+        except EnvironmentBuildError as error:
+            raise EnvironmentBuildError(
+                f"environment {environment.id} cannot be made on this machine (Python {build.interpreter.version}, "
+                f"{platform.machine()}). Its packages are pinned as they were where the pool was built: use a machine "
+                f"of that kind, or build a pool here. {error}"
+            ) from error
         finally:
             remove_tree(tree)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gymnasium
@@ -15,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 import agent_env
 from agent_env.env import SWEEnv
-from agent_env.errors import BackendUnavailableError, EpisodeError, SandboxError
+from agent_env.errors import BackendUnavailableError, EnvironmentBuildError, EpisodeError, SandboxError
 from agent_env.sandbox.base import Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
@@ -24,6 +25,7 @@ from agent_env.store import EnvironmentStore
 from agent_env.trajectory import read_trajectory
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
+from tasks.tree import pack_tree
 from tests.agent_env.turns import bash
 
 assert agent_env  # its import makes the environment known
@@ -225,6 +227,27 @@ class TestArguments:
             assert (there.folder / "build.json").is_file()
             env.reset()
             assert env.step(bash("echo hi"))[0] == "hi"
+
+    @pytest.mark.network
+    def test_an_environment_with_nothing_for_this_machine(
+        self, bare_pool: Pool, store: EnvironmentStore, tmp_path: Path
+    ) -> None:
+        shutil.copytree(bare_pool.path, tmp_path / "pool")
+        pool = Pool(tmp_path / "pool")
+        here = pool.tasks()[0]
+        environment = pool.environment(here.environment_id)
+        foreign = environment.model_copy(update={"requirements": ("pywin32==306",)})  # wheels of Windows alone
+        with TemporaryDirectory() as tree:
+            pool.unpack_environment(environment.id, Path(tree))
+            pool.add_environment(foreign, pack_tree(Path(tree)))
+        elsewhere = here.model_copy(update={"id": "tiny-elsewhere", "environment_id": foreign.id})
+        pool.write_tasks([*pool.tasks(), elsewhere])
+        with SWEEnv(pool=pool, store=store) as env:
+            with pytest.raises(EnvironmentBuildError, match=r"cannot be made on this machine .*(?s:pywin32==306)"):
+                env.reset(options={"task_id": "tiny-elsewhere"})
+            env.reset(options={"task_id": here.id})
+            assert env.step(bash("echo hi"))[0] == "hi"
+        assert not list(store.root.glob(f"{foreign.id}*"))
 
     def test_only_the_tasks_named(self, options: dict[str, Any]) -> None:
         with SWEEnv(tasks=["tiny-total", "tiny-total"], **options) as env:
