@@ -30,6 +30,7 @@ bench: bench/pool
 	$(BIN)/python bench/env.py bench/pool
 	$(BIN)/python bench/grading.py bench/pool
 	$(BIN)/python bench/remote.py bench/pool
+	$(BIN)/python bench/ablation.py bench/pool
 	$(BIN)/python bench/validation.py
 	$(BIN)/python bench/monitor.py
 	$(BIN)/python -m bench.graders
