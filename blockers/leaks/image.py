@@ -20,8 +20,8 @@ from blockers.leaks.texts import is_code, normal
 IMAGE = "image"
 """Name under which findings show what stands outside of the indexed roots."""
 
-SECONDS = 300.0
-"""How long the search may take."""
+SECONDS = 1800.0
+"""How long the search may take: some gigabytes of files, on a slow disk."""
 
 COPY_LINES = 3
 """Gold lines that make a code file a copy; one line may stand there by chance."""
