@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import gymnasium
 
 from agent_env import given
+from agent_env.atif import Agent
 from agent_env.episode import Episode, Rules
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, LimitStopped, Scored
@@ -23,7 +24,7 @@ from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
 from agent_env.tools.formats import DEFAULT_FORMAT
 from agent_env.tools.observation import DEFAULT_CHARS
-from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.pool import Pool

@@ -16,10 +16,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from agent_env.atif import Agent, Step, Trajectory
 from agent_env.episode import Episode, Rules
 from agent_env.stable_text import stable
 from agent_env.tools.calls import ToolCall
-from agent_env.trajectory import Agent, Step, Trajectory, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from blockers.tripwires import Tripwires
 from tasks.errors import BadInputError

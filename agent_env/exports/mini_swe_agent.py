@@ -9,6 +9,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from agent_env.atif import CallEntry, Step, Trajectory
 from agent_env.exports.parts import (
     action_text,
     call_results,
@@ -18,7 +19,6 @@ from agent_env.exports.parts import (
     model_stats,
     submission,
 )
-from agent_env.trajectory import CallEntry, Step, Trajectory
 
 FORMAT = "mini-swe-agent-1.1"
 

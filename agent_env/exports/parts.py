@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agent_env.trajectory import CallEntry, ResultEntry, Step, Trajectory
+from agent_env.atif import CallEntry, ResultEntry, Step, Trajectory
 
 _STATUS = {"steps": "LimitsExceeded", "time": "TimeExceeded", "timeouts": "LimitsExceeded"}
 

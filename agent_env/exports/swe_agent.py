@@ -6,6 +6,7 @@ own ``replay_config`` cannot be made from our episodes and is None; ``execution_
 
 from typing import Any
 
+from agent_env.atif import Step, Trajectory
 from agent_env.exports.parts import (
     action_text,
     call_results,
@@ -15,7 +16,6 @@ from agent_env.exports.parts import (
     model_stats,
     submission,
 )
-from agent_env.trajectory import Step, Trajectory
 
 AGENT = "main"
 """SWE-agent's name of its only agent."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent, Metrics, Trajectory
 from agent_env.exports import EXPORTS, to_mini_swe_agent, to_swe_agent
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome, Scored
 from agent_env.tools import Observation, ToolCall
-from agent_env.trajectory import Agent, Metrics, Trajectory, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 
 HARBOR = "harbor==0.25.0"
 """Carries the reference models of ATIF v1.8."""
