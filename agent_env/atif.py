@@ -15,10 +15,12 @@ class Metrics(Record):
     cached_tokens: int | None = None
     cost_usd: float | None = None
     prompt_token_ids: list[int] | None = None
+    """Left out of most steps of our files: see ``agent_env.token_ids``."""
     completion_token_ids: list[int] | None = None
     logprobs: list[float] | None = None
-    """The sampler's log probability of each completion token."""
+    """The sampler's log probability of each completion token, in nats, at the temperature that it sampled at."""
     extra: dict[str, Any] | None = None
+    """Ours: ``added_prompt_token_ids``, and ``policy_version`` (optimiser steps) where the trainer's policy sampled."""
 
 
 class CallEntry(Record):
@@ -91,7 +93,8 @@ class Trajectory(Record):
     fork, ``submission`` (the diff that was graded) once there is one, and at the end ``outcome``, ``reward``,
     ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
     package index (``packages``), has them in its own ``extra``. ``final_metrics.extra`` counts the events by status:
-    ``hack_attempted``, ``hack_blocked``, ``hack_succeeded``."""
+    ``hack_attempted``, ``hack_blocked``, ``hack_succeeded``. An agent's step without an observation was never played:
+    its policy's context ended before it did (``detail`` is ``context``)."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None

@@ -4,7 +4,7 @@ Each write goes beside the file and is renamed over it, so a killed process leav
 ``.part`` beside it). Only the end of an episode is forced to the disk: what a crash of the whole machine may take is
 episodes that were still running, which are of no use then; to force every step would cost more than the step itself.
 An agent's ``message`` is its text as written, calls included: what cannot be parsed would otherwise be lost. Token ids
-and log probabilities are the sampler's, given by whoever sampled.
+and log probabilities are the sampler's, given by whoever sampled; ``agent_env.token_ids`` says how prompts are written.
 """
 
 import json
@@ -26,6 +26,7 @@ from agent_env.atif import (
     Trajectory,
 )
 from agent_env.outcome import Outcome
+from agent_env.token_ids import without_repeats
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.observation import Observation
 from blockers.monitor.events import Event, Status
@@ -91,7 +92,8 @@ class TrajectoryRecorder:
         """Record one turn: what the agent wrote, the calls that were run, what they showed, the monitor's events, and
         the requests to the package index.
 
-        Where the turn held no readable call, ``calls`` is empty and the one observation says why.
+        Where the turn held no readable call, ``calls`` is empty and the one observation says why; where it was not
+        played, there is no observation either.
         """
         number = len(self._shown.steps) + 1
         ids = [f"call_{number}_{index}" for index in range(1, len(calls) + 1)]
@@ -120,11 +122,17 @@ class TrajectoryRecorder:
         self._add(step)
 
     def measure(self, metrics: Metrics) -> None:
-        """Attach what sampling the latest turn cost and gave."""
+        """Attach what sampling the latest turn cost and gave, with the whole prompt's token ids if any; of those the
+        file gets what is new.
+
+        Raises:
+            BadInputError: no turn has been recorded.
+        """
         *earlier, last = self._shown.steps
         if last.source != "agent" or last.is_copied_context:
             raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
-        self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
+        last = last.model_copy(update={"metrics": without_repeats(metrics, earlier)})
+        self._put({"steps": [*earlier, last]})
         ended = self._shown.final_metrics is not None
         if ended:
             self._put({"final_metrics": _sum_metrics(self._shown)})

@@ -57,6 +57,8 @@ def _turn(step: Step) -> list[dict[str, Any]]:
     said: dict[str, Any] = {"role": "assistant", "content": step.message, "extra": {"actions": actions, **when}}
     if step.metrics and step.metrics.cost_usd is not None:
         said["extra"]["cost"] = step.metrics.cost_usd
+    if not step.observation:
+        return [said]
     if not calls:
         return [said, {"role": "user", "content": shown[0][1], "extra": {"interrupt_type": "FormatError", **when}}]
     said["tool_calls"] = [_tool_call(call) for call in calls]

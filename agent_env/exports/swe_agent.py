@@ -68,7 +68,8 @@ def _turn(step: Step) -> list[dict[str, Any]]:
     shown = call_results(step)
     action = "\n".join(action_text(call) for call, _ in shown if call)
     said = {**_message("assistant", step.message, "action"), "thought": step.message, "action": action}
-    return [said, *(_message("user", observation, "observation") for _, observation in shown)]
+    answers = shown if step.observation else []
+    return [said, *(_message("user", observation, "observation") for _, observation in answers)]
 
 
 def _message(role: str, content: str, kind: str) -> dict[str, Any]:
