@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import gymnasium
 
 from agent_env import given
+from agent_env.atif import Agent, Metrics
 from agent_env.episode import Episode, Rules
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, LimitStopped, Scored
@@ -23,7 +24,7 @@ from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
 from agent_env.tools.formats import DEFAULT_FORMAT
 from agent_env.tools.observation import DEFAULT_CHARS
-from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.pool import Pool
@@ -96,7 +97,7 @@ class SWEEnv(gymnasium.Env[str, str]):
             raise BadInputError(f"store is {store!r:.100}; expected an EnvironmentStore, or None for this user's cache")
         given.flag("tripwires", tripwires)
         self._agent = given.text("agent", agent, "who acts")
-        self._trajectories = given.folder("trajectories", trajectories) if trajectories is not None else None
+        self.trajectories = trajectories
         opened = pool if isinstance(pool, Pool) else Pool(given.path("pool", pool))
         self.tasks = _choose(opened, split, tasks)
         self.bench = Workbench(opened, store or EnvironmentStore(select_backend(sandbox)), tripwires=tripwires)
@@ -107,6 +108,15 @@ class SWEEnv(gymnasium.Env[str, str]):
 
     def __enter__(self) -> "SWEEnv":
         return self
+
+    @property
+    def trajectories(self) -> Path | None:
+        """The folder that gets a file of each episode that begins from now on; None: no file is written."""
+        return self._trajectories
+
+    @trajectories.setter
+    def trajectories(self, folder: str | Path | None) -> None:
+        self._trajectories = None if folder is None else given.folder("trajectories", folder)
 
     def twin(self) -> "SWEEnv":
         """Another environment on the same tasks, pool and built environments, with episodes and chance of its own."""
@@ -141,6 +151,36 @@ class SWEEnv(gymnasium.Env[str, str]):
         truncated = isinstance(outcome, LimitStopped | InfraFailed)
         terminated = outcome is not None and not truncated
         return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self.info()
+
+    def measure(self, metrics: Metrics) -> None:
+        """Add to the trajectory, if one is written, what sampling the latest action cost and gave: token counts, token
+        ids (the whole prompt's), log probabilities. Also for the last action, once the episode has ended.
+
+        Raises:
+            EpisodeError: no episode has begun.
+            BadInputError: ``metrics`` is none, or a trajectory is written and no turn has been taken.
+            InfraError: the trajectory cannot be written.
+        """
+        if not isinstance(metrics, Metrics):
+            raise BadInputError(f"metrics is {metrics!r:.100}; expected an agent_env.atif.Metrics")
+        if self.episode is None:
+            raise EpisodeError("no episode has begun: call reset() first")
+        self.episode.measure(metrics)
+
+    def context_full(self, unplayed: str | None = None) -> None:
+        """End the running episode, if any, as ``LimitStopped("context")``: its policy can read no more.
+
+        Args:
+            unplayed: what the policy wrote last, where the context ended before it did; recorded, and not played.
+
+        Raises:
+            BadInputError: ``unplayed`` is no text.
+            InfraError: the sandbox cannot be closed, or the trajectory cannot be written.
+        """
+        if unplayed is not None:
+            given.text("unplayed", unplayed, "what the policy wrote last")
+        if self.episode:
+            self.episode.interrupt("context", unplayed)
 
     def fork(self, count: int = 1) -> list["SWEEnv"]:
         """Other environments whose episodes go on from where this one's stands; see ``Episode.fork`` for what they

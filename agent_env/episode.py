@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent_env import given
+from agent_env.atif import Metrics
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
 from agent_env.prompt import render_prompt
@@ -242,11 +243,26 @@ class Episode:
             twin._sandbox = self._bench.fork(snapshot, packages=twin._packages)
         return twin
 
-    def interrupt(self, limit: Limit = "abandoned") -> None:
+    def measure(self, metrics: Metrics) -> None:
+        """Record what sampling the latest turn cost and gave, where a trajectory is written; also once the episode has
+        ended.
+
+        Raises:
+            BadInputError: no turn has been taken.
+            InfraError: the trajectory cannot be written.
+        """
+        with self._turning:
+            if self.recorder:
+                self.recorder.measure(metrics)
+
+    def interrupt(self, limit: Limit = "abandoned", unplayed: str | None = None) -> None:
         """End the episode as ``LimitStopped(limit)``, from any thread; returns once nothing of it runs.
 
         The command of a running turn is killed, and the turn returns with that outcome. A grading that runs is waited
         for, and its outcome stands; so is the build of an environment. What has ended stays as it is.
+
+        Args:
+            unplayed: what the policy wrote last, where the limit cut it off; recorded, and not played.
         """
         self._interrupted = self._interrupted or limit
         sandbox = self._sandbox
@@ -254,6 +270,8 @@ class Episode:
             sandbox.kill()
         with self._turning:
             if self._sandbox:
+                if unplayed is not None:
+                    self._record_unplayed(unplayed)
                 self._end(LimitStopped(limit))
 
     def close(self) -> None:
@@ -288,6 +306,13 @@ class Episode:
             return text, self._grade(sandbox)
         limit = self._limit()
         return (f"{text}\n[the episode ends here: limit of {limit}]", LimitStopped(limit)) if limit else (text, None)
+
+    def _record_unplayed(self, said: str) -> None:
+        said = clip(said, MAX_TURN_CHARS)
+        self.transcript.append(("agent", said))
+        if self.recorder:
+            with self._ends_on_error():
+                self.recorder.add_turn(said, [], [])
 
     def _run_calls(
         self, sandbox: Sandbox, read: Callable[[], list[ToolCall]]

@@ -1,5 +1,6 @@
 """Runs the calls of a recorded episode again, in a fresh sandbox under the recorded rules and with the recorded
-tripwires, and finds the first difference.
+tripwires, and finds the first difference. A turn that was never played, since its policy's context was full, is not
+replayed either.
 
 Compared are, of each turn, the calls that ran and what each showed; at the end the submitted diff, the outcome and the
 reward. Texts are compared as they are, except for what ``agent_env.stable_text`` names, and the report counts each
@@ -16,10 +17,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from agent_env.atif import Agent, Step, Trajectory
 from agent_env.episode import Episode, Rules
 from agent_env.stable_text import stable
 from agent_env.tools.calls import ToolCall
-from agent_env.trajectory import Agent, Step, Trajectory, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from blockers.tripwires import Tripwires
 from tasks.errors import BadInputError
@@ -82,8 +84,10 @@ def replay(trajectory: Trajectory, bench: Workbench, *, exact: bool = False) -> 
             prompt = episode.start()
             notes = _notes(trajectory, prompt)
             comparison = _Comparison(exact=exact)
-            steps = [step for step in trajectory.steps if step.source == "agent"]
+            steps = [step for step in trajectory.steps if step.source == "agent" and step.observation]
             difference, done = _replay_steps(steps, episode, recorder, comparison)
+            if extra.get("detail") == "context":
+                episode.interrupt("context")  # the policy's own limit: no call leads to it
         if difference is None and "outcome" in extra:
             difference = comparison.ends(extra, recorder.trajectory.extra or {}, trajectory.steps[-1].step_id)
     return ReplayReport(

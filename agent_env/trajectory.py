@@ -4,7 +4,7 @@ Each write goes beside the file and is renamed over it, so a killed process leav
 ``.part`` beside it). Only the end of an episode is forced to the disk: what a crash of the whole machine may take is
 episodes that were still running, which are of no use then; to force every step would cost more than the step itself.
 An agent's ``message`` is its text as written, calls included: what cannot be parsed would otherwise be lost. Token ids
-and log probabilities are the sampler's, given by whoever sampled.
+and log probabilities are the sampler's, given by whoever sampled; ``agent_env.token_ids`` says how prompts are written.
 """
 
 import json
@@ -13,115 +13,25 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import Field
-
+from agent_env.atif import (
+    Agent,
+    CallEntry,
+    FinalMetrics,
+    Metrics,
+    ObservationEntry,
+    ResultEntry,
+    Step,
+    Trajectory,
+)
 from agent_env.outcome import Outcome
+from agent_env.token_ids import without_repeats
 from agent_env.tools.calls import ToolCall
 from agent_env.tools.observation import Observation
 from blockers.monitor.events import Event, Status
 from tasks.errors import BadInputError, InfraError
 from tasks.record import Record
-
-
-class Metrics(Record):
-    """What sampling one step cost and gave."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
-    cost_usd: float | None = None
-    prompt_token_ids: list[int] | None = None
-    completion_token_ids: list[int] | None = None
-    logprobs: list[float] | None = None
-    """The sampler's log probability of each completion token."""
-    extra: dict[str, Any] | None = None
-
-
-class CallEntry(Record):
-    """One tool call."""
-
-    tool_call_id: str
-    function_name: str
-    arguments: dict[str, Any]
-    extra: dict[str, Any] | None = None
-
-
-class ResultEntry(Record):
-    """What one call showed; ``source_call_id`` is None where the turn held no readable call."""
-
-    source_call_id: str | None = None
-    content: str | None = None
-    subagent_trajectory_ref: list[dict[str, Any]] | None = None
-    extra: dict[str, Any] | None = None
-
-
-class ObservationEntry(Record):
-    """What a step showed."""
-
-    results: list[ResultEntry]
-
-
-class Step(Record):
-    """One step; model and tool fields only where the source is the agent."""
-
-    step_id: int
-    timestamp: str | None = None
-    source: Literal["system", "user", "agent"]
-    model_name: str | None = None
-    reasoning_effort: str | float | None = None
-    message: str
-    reasoning_content: str | None = None
-    tool_calls: list[CallEntry] | None = None
-    observation: ObservationEntry | None = None
-    metrics: Metrics | None = None
-    is_copied_context: bool | None = None
-    """Whether it was played in the episode that this one was forked from: it counts, and trains, there."""
-    llm_call_count: int | None = None
-    extra: dict[str, Any] | None = None
-
-
-class Agent(Record):
-    """Who acted."""
-
-    name: str
-    version: str
-    model_name: str | None = None
-    tool_definitions: list[dict[str, Any]] | None = None
-    extra: dict[str, Any] | None = None
-
-
-class FinalMetrics(Record):
-    """Sums over the steps, less the copied ones but for ``total_steps``; None where no step told."""
-
-    total_prompt_tokens: int | None = None
-    total_completion_tokens: int | None = None
-    total_cached_tokens: int | None = None
-    total_cost_usd: float | None = None
-    total_steps: int | None = None
-    extra: dict[str, Any] | None = None
-
-
-class Trajectory(Record):
-    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``tripwires`` (their tokens) where there are
-    any, ``unblocked`` where the pool's blockers are off, ``forked_from`` (a trajectory's id) in one that began as a
-    fork, ``submission`` (the diff that was graded) once there is one, and at the end ``outcome``, ``reward``,
-    ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
-    package index (``packages``), has them in its own ``extra``. ``final_metrics.extra`` counts the events by status:
-    ``hack_attempted``, ``hack_blocked``, ``hack_succeeded``."""
-
-    schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
-    session_id: str | None = None
-    trajectory_id: str | None = None
-    agent: Agent
-    steps: list[Step] = Field(default_factory=list)
-    notes: str | None = None
-    final_metrics: FinalMetrics | None = None
-    continued_trajectory_ref: str | None = None
-    subagent_trajectories: list[dict[str, Any]] | None = None
-    extra: dict[str, Any] | None = None
-
 
 MAX_SUBMISSION_CHARS = 1_000_000
 """A longer diff is left out of the file."""
@@ -182,7 +92,8 @@ class TrajectoryRecorder:
         """Record one turn: what the agent wrote, the calls that were run, what they showed, the monitor's events, and
         the requests to the package index.
 
-        Where the turn held no readable call, ``calls`` is empty and the one observation says why.
+        Where the turn held no readable call, ``calls`` is empty and the one observation says why; where it was not
+        played, there is no observation either.
         """
         number = len(self._shown.steps) + 1
         ids = [f"call_{number}_{index}" for index in range(1, len(calls) + 1)]
@@ -211,11 +122,17 @@ class TrajectoryRecorder:
         self._add(step)
 
     def measure(self, metrics: Metrics) -> None:
-        """Attach what sampling the latest turn cost and gave."""
+        """Attach what sampling the latest turn cost and gave, with the whole prompt's token ids if any; of those the
+        file gets what is new.
+
+        Raises:
+            BadInputError: no turn has been recorded.
+        """
         *earlier, last = self._shown.steps
         if last.source != "agent" or last.is_copied_context:
             raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
-        self._put({"steps": [*earlier, last.model_copy(update={"metrics": metrics})]})
+        last = last.model_copy(update={"metrics": without_repeats(metrics, earlier)})
+        self._put({"steps": [*earlier, last]})
         ended = self._shown.final_metrics is not None
         if ended:
             self._put({"final_metrics": _sum_metrics(self._shown)})

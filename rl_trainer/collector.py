@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 from rl_trainer.chat import ChatFormat
@@ -54,6 +55,8 @@ class Collector:
         limits: bounds of an episode.
         concurrency: episodes at once; the policy's batch size is the best value.
         on_episode: called in the calling thread with each finished episode, for progress.
+        trajectories: folder for a file of each episode, one that is run again included; None writes none. May be
+            changed between collections, as ``on_episode`` may.
     """
 
     def __init__(
@@ -64,8 +67,9 @@ class Collector:
         *,
         concurrency: int = 16,
         on_episode: Callable[[Rollout], None] = ignore_episode,
+        trajectories: Path | None = None,
     ) -> None:
-        self.chat, self.limits, self.on_episode = chat, limits, on_episode
+        self.chat, self.limits, self.on_episode, self.trajectories = chat, limits, on_episode, trajectories
         self._make_env, self._concurrency = make_env, concurrency
         self._envs: list[TextEnv] = []
         # Tools are processes that keep a core busy: more threads than cores only stretch the time of each command.
@@ -145,6 +149,8 @@ class Collector:
     def _environments(self, wanted: int) -> list[TextEnv]:
         while len(self._envs) < min(wanted, self._concurrency):
             self._envs.append(self._make_env())
+        for env in self._envs:
+            env.trajectories = self.trajectories
         return list(self._envs)
 
     async def _in_threads(self, calls: Sequence[Callable[[], None]]) -> None:

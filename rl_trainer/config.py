@@ -94,6 +94,9 @@ class TrainConfig(Record):
     twin_episodes: int = Field(default=1, ge=0)
     """Episodes of each impossible twin of the pool that are sampled at each checkpoint: how many pass is the hack rate
     in the log. They are never trained on. 0 measures none."""
+    trajectories: bool = False
+    """Keep each sampled episode as a file (ATIF, with token ids and log probabilities) below ``out``/trajectories, by
+    stage: ``calibration``, ``step-000001``, ``twins-000001``."""
     concurrency: int = Field(default=16, ge=1)
     """Episodes at once, and the sampler's batch."""
     token_budget: int = Field(default=4096, ge=64)

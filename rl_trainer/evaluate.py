@@ -84,18 +84,18 @@ def evaluate(
             call_format=settings.call_format,
             packages=settings.packages,
             store=store,
-            trajectories=trajectories,
             agent=policy,
         )
 
     begun = time.monotonic()
     if policy in ("oracle", "noop"):
         scripts = _scripts(Workbench(pool, store), [*chosen, *twins], policy, settings.call_format)
-        outcomes = _play(make_env, scripts, on_progress)
+        outcomes = _play(make_env, scripts, trajectories, on_progress)
     else:
         from rl_trainer.evaluate_model import sample_outcomes  # loads torch
 
-        outcomes = sample_outcomes(make_env, [task.id for task in [*chosen, *twins]], policy, settings, on_progress)
+        ids = [task.id for task in [*chosen, *twins]]
+        outcomes = sample_outcomes(make_env, ids, policy, settings, trajectories, on_progress)
     return _report(outcomes[: len(chosen)], outcomes[len(chosen) :], chosen, begun=begun, trajectories=trajectories)
 
 
@@ -105,7 +105,9 @@ def _scripts(bench: Workbench, chosen: Sequence[Task], policy: str, call_format:
     return [Script(task.id, noop_actions(task, call_format)) for task in chosen]
 
 
-def _play(make_env: EnvFactory, scripts: Sequence[Script], on_progress: OnProgress) -> list[Outcome]:
+def _play(
+    make_env: EnvFactory, scripts: Sequence[Script], trajectories: Path | None, on_progress: OnProgress
+) -> list[Outcome]:
     done: list[Outcome] = []
 
     def tell(episode: ScriptedEpisode) -> None:
@@ -113,7 +115,8 @@ def _play(make_env: EnvFactory, scripts: Sequence[Script], on_progress: OnProgre
         note = f"{episode.outcome.name} {episode.outcome.reward:.0f} {episode.task_id}"
         on_progress(Progress("evaluate", len(done), len(scripts), note))
 
-    return [episode.outcome for episode in play_scripts(make_env, scripts, on_episode=tell)]
+    played = play_scripts(make_env, scripts, on_episode=tell, trajectories=trajectories)
+    return [episode.outcome for episode in played]
 
 
 def _report(

@@ -1,6 +1,7 @@
 """The part of ``evaluate`` that needs a model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent_env.outcome import Outcome
 from rl_trainer.chat import ChatFormat
@@ -18,6 +19,7 @@ def sample_outcomes(
     task_ids: Sequence[str],
     name: str,
     settings: EvaluationSettings,
+    trajectories: Path | None,
     on_progress: OnProgress,
 ) -> list[Outcome]:
     """Outcomes of one episode for each named task, acted by the model ``name``."""
@@ -35,6 +37,8 @@ def sample_outcomes(
         on_progress(Progress("evaluate", done, len(task_ids), note))
 
     chat = ChatFormat.of(language_model.tokenizer)
-    with Collector(make_env, chat, limits, concurrency=settings.concurrency, on_episode=tell) as collector:
+    with Collector(
+        make_env, chat, limits, concurrency=settings.concurrency, on_episode=tell, trajectories=trajectories
+    ) as collector:
         collected = collector.collect(policy, task_ids, temperature=settings.temperature, seed=settings.seed)
     return [rollout.outcome for rollout in collected.rollouts]

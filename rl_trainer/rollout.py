@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent_env.atif import Metrics
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome
 from blockers.monitor.events import Event
 from rl_trainer.chat import ChatFormat
@@ -60,30 +61,25 @@ class LiveEpisode:
         """Reset the environment and open the trace with its prompt."""
         try:
             prompt, _ = self.env.reset(options={"task_id": self.task_id})
+            self.trace = self._chat.open(prompt)
+            self._check_context()
         except (InfraError, OSError) as error:
             self._fail(error)
-            return
-        self.trace = self._chat.open(prompt)
-        self._check_context()
 
     def advance(self, sample: Sample) -> None:
         """Append what the policy wrote, step the environment with it, append what it answered."""
+        metrics = _metrics(self.trace, sample)
         self.trace.add_sampled(sample.tokens, sample.logprobs, version=sample.version)
         self.turns += 1
-        if sample.stop is StopReason.CONTEXT:
-            self._stop(LimitStopped("context"))
-            return
+        said = self._chat.decode(sample.tokens)
         try:
-            observation, reward, terminated, truncated, info = self.env.step(self._chat.decode(sample.tokens))
+            if sample.stop is StopReason.CONTEXT:
+                self._stop_at_context(said)
+            else:
+                self._step(said)
+            self.env.measure(metrics)
         except (InfraError, OSError) as error:
             self._fail(error)
-            return
-        self.events = read_events(info)
-        if terminated or truncated:
-            self.outcome = read_outcome(reward, info)
-        else:
-            self._chat.observe(self.trace, observation, limit=self._limits.observation_tokens)
-            self._check_context()
 
     def finish(self) -> Rollout:
         """The finished episode."""
@@ -91,16 +87,38 @@ class LiveEpisode:
         seconds = time.monotonic() - self._begun
         return Rollout(self.task_id, self.trace, self.outcome, self.turns, seconds, self.events)
 
+    def _step(self, said: str) -> None:
+        observation, reward, terminated, truncated, info = self.env.step(said)
+        self.events = read_events(info)
+        if terminated or truncated:
+            self.outcome = read_outcome(reward, info)
+        else:
+            self._chat.observe(self.trace, observation, limit=self._limits.observation_tokens)
+            self._check_context()
+
     def _check_context(self) -> None:
         if len(self.trace) >= self._limits.context:
-            self._stop(LimitStopped("context"))
+            self._stop_at_context()
+
+    def _stop_at_context(self, unplayed: str | None = None) -> None:
+        self.outcome = LimitStopped("context")
+        self.env.context_full(unplayed)
 
     def _fail(self, error: Exception) -> None:
-        self._stop(InfraFailed(f"{type(error).__name__}: {error}"))
-
-    def _stop(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+        self.outcome = InfraFailed(f"{type(error).__name__}: {error}")
         try:
             self.env.close()
-        except (InfraError, OSError) as error:
-            self.outcome = InfraFailed(f"{type(error).__name__}: {error}")
+        except (InfraError, OSError) as another:
+            self.outcome = InfraFailed(f"{type(another).__name__}: {another}")
+
+
+def _metrics(trace: Trace, sample: Sample) -> Metrics:
+    """What the episode's file keeps of a sample that was drawn after ``trace``."""
+    return Metrics(
+        prompt_tokens=len(trace),
+        completion_tokens=len(sample.tokens),
+        prompt_token_ids=trace.tokens,
+        completion_token_ids=list(sample.tokens),
+        logprobs=list(sample.logprobs),
+        extra={"policy_version": sample.version},
+    )

@@ -1,14 +1,16 @@
-"""A run's folder: its configuration, calibration, log, checkpoints and curve; and whether a run there can go on."""
+"""A run's folder: configuration, calibration, log, checkpoints, curve, trajectories; whether a run there can go on."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from rl_trainer.calibration import Calibration
 from rl_trainer.config import TrainConfig
 from rl_trainer.errors import ConfigError
 
-_FREE = {"out", "token_budget", "concurrency", "twin_episodes"}
-"""Settings that may change when a run goes on: they move the folder, bound memory, or only measure."""
+_FREE = {"out", "token_budget", "concurrency", "twin_episodes", "trajectories"}
+"""Settings that may change when a run goes on: they move the folder, bound memory, or only measure or record."""
 
 
 class RunFolder:
@@ -22,6 +24,8 @@ class RunFolder:
         self.path = config.out
         self.checkpoints = self.path / "checkpoints"
         self.curve = self.path / "curve.png"
+        self.trajectories = self.path / "trajectories" if config.trajectories else None
+        """Folder of the folders of each stage; None where no episode is kept."""
         self._calibration = self.path / "calibration.json"
         settings = self.path / "config.json"
         shown = config.model_dump(mode="json")
@@ -42,6 +46,17 @@ class RunFolder:
             "This run was trained on a pool whose blockers are off: its rewards measure what a policy does with the\n"
             "hole, and nothing else. Never publish them as if they were real.\n"
         )
+
+    def begin_stage(self, name: str) -> Path | None:
+        """The folder for the trajectories of a stage that begins; None where none are kept.
+
+        What lies there goes: the run was stopped within the stage, or after it and before a checkpoint, and samples the
+        same episodes again from the same seeds.
+        """
+        if self.trajectories is None:
+            return None
+        shutil.rmtree(self.trajectories / name, ignore_errors=True)
+        return self.trajectories / name
 
     def read_calibration(self) -> Calibration | None:
         """What an earlier start of this run measured, or None."""

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ def play_scripts(
     *,
     workers: int | None = None,
     on_episode: Callable[[ScriptedEpisode], None] = lambda episode: None,
+    trajectories: Path | None = None,
 ) -> list[ScriptedEpisode]:
     """Play all scripts, several at once; one that the machine broke is played once more.
 
@@ -66,6 +68,7 @@ def play_scripts(
         scripts: one episode each.
         workers: episodes at once; None means one for each core.
         on_episode: called in a worker's thread with each finished episode.
+        trajectories: folder for a file of each episode, one that is played again included; None writes none.
 
     Returns:
         The episodes in the order of their scripts. A script that runs out early is ``LimitStopped("abandoned")``.
@@ -77,6 +80,7 @@ def play_scripts(
     envs = [make_env() for _ in range(workers)]
     free: SimpleQueue[TextEnv] = SimpleQueue()
     for env in envs:
+        env.trajectories = trajectories
         free.put(env)
 
     def play(script: Script) -> ScriptedEpisode:

@@ -61,6 +61,7 @@ def open_task_set(config: TrainConfig) -> TaskSet:
             command_timeout=config.command_timeout,
             tripwires=config.tripwires,
             store=store,
+            agent=config.model,
         )
 
     def demonstrate(count: int) -> list[Script]:

@@ -5,6 +5,7 @@
     out/calibration.json  pass rates measured before reinforcement learning
     out/metrics.jsonl     and out/tensorboard/: the log
     out/curve.png         mean reward by step
+    out/trajectories/     with ``trajectories = true``: sampled episodes, in a folder for each stage
 
 On one machine and one build of torch, the same settings and pool give the same run, stopped and resumed or not.
 """
@@ -49,6 +50,8 @@ class TrainReport(Record):
     checkpoint: Path
     curve: Path
     log: Path
+    trajectories: Path | None
+    """Folder of folders by stage with one file an episode; None where none were asked for."""
     seconds: float
     """Of this start of the run."""
 
@@ -117,7 +120,7 @@ class Training:
             done += 1
             self.on_progress(Progress("calibrate", done, total, f"{rollout.outcome.name} {rollout.reward:.0f}"))
 
-        collector.on_episode = tell
+        collector.on_episode, collector.trajectories = tell, self.folder.begin_stage("calibration")
         calibration = measure(
             collector,
             policy,
@@ -135,6 +138,7 @@ class Training:
         settings, last = self.config.grpo, start
         state = start.state
         for step in range(state.step + 1, settings.steps + 1):
+            grpo.collector.trajectories = self.folder.begin_stage(f"step-{step:06d}")
             values = grpo.step(step)
             log.write("grpo", step, values)
             rewards = (*state.mean_reward_by_step, values["reward"])
@@ -150,6 +154,7 @@ class Training:
         """Log the hack rate of the policy at a checkpoint, where the pool has impossible twins."""
         wanted = [twin for twin in self.tasks.twin_ids for _ in range(self.config.twin_episodes)]
         if wanted:
+            grpo.collector.trajectories = self.folder.begin_stage(f"twins-{step:06d}")
             seed = self.config.seed + _TWIN_SEED + step
             collected = grpo.collector.collect(grpo.policy, wanted, temperature=self.config.temperature, seed=seed)
             log.write("twins", step, twin_metrics(hack_rate([rollout.outcome for rollout in collected.rollouts])))
@@ -175,5 +180,6 @@ class Training:
             checkpoint=last.path,
             curve=self.folder.curve,
             log=log,
+            trajectories=self.folder.trajectories,
             seconds=seconds,
         )

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from agent_env.atif import Trajectory
 from agent_env.exports.mini_swe_agent import to_mini_swe_agent
 from agent_env.exports.swe_agent import to_swe_agent
-from agent_env.trajectory import Trajectory
 
 __all__ = ["EXPORTS", "to_mini_swe_agent", "to_swe_agent"]
 

@@ -9,6 +9,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from agent_env.atif import CallEntry, Step, Trajectory
 from agent_env.exports.parts import (
     action_text,
     call_results,
@@ -18,7 +19,6 @@ from agent_env.exports.parts import (
     model_stats,
     submission,
 )
-from agent_env.trajectory import CallEntry, Step, Trajectory
 
 FORMAT = "mini-swe-agent-1.1"
 
@@ -57,6 +57,8 @@ def _turn(step: Step) -> list[dict[str, Any]]:
     said: dict[str, Any] = {"role": "assistant", "content": step.message, "extra": {"actions": actions, **when}}
     if step.metrics and step.metrics.cost_usd is not None:
         said["extra"]["cost"] = step.metrics.cost_usd
+    if not step.observation:
+        return [said]
     if not calls:
         return [said, {"role": "user", "content": shown[0][1], "extra": {"interrupt_type": "FormatError", **when}}]
     said["tool_calls"] = [_tool_call(call) for call in calls]

@@ -3,9 +3,14 @@
 import json
 from typing import Any
 
-from agent_env.trajectory import CallEntry, ResultEntry, Step, Trajectory
+from agent_env.atif import CallEntry, ResultEntry, Step, Trajectory
 
-_STATUS = {"steps": "LimitsExceeded", "time": "TimeExceeded", "timeouts": "LimitsExceeded"}
+_STATUS = {
+    "steps": "LimitsExceeded",
+    "time": "TimeExceeded",
+    "timeouts": "LimitsExceeded",
+    "context": "ContextWindowExceededError",
+}
 
 
 def exit_status(trajectory: Trajectory) -> str:
@@ -47,7 +52,8 @@ def action_text(call: CallEntry) -> str:
 
 
 def call_results(step: Step) -> list[tuple[CallEntry | None, str]]:
-    """Each call of an agent's step with what it showed; None for the one answer to a step without a readable call."""
+    """Each call of an agent's step with what it showed; None for the one answer to a step without a readable call,
+    empty where the step was not played."""
     results: list[ResultEntry] = step.observation.results if step.observation else []
     if not step.tool_calls:
         return [(None, "\n".join(result.content or "" for result in results))]

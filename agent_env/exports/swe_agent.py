@@ -6,6 +6,7 @@ own ``replay_config`` cannot be made from our episodes and is None; ``execution_
 
 from typing import Any
 
+from agent_env.atif import Step, Trajectory
 from agent_env.exports.parts import (
     action_text,
     call_results,
@@ -15,7 +16,6 @@ from agent_env.exports.parts import (
     model_stats,
     submission,
 )
-from agent_env.trajectory import Step, Trajectory
 
 AGENT = "main"
 """SWE-agent's name of its only agent."""
@@ -68,7 +68,8 @@ def _turn(step: Step) -> list[dict[str, Any]]:
     shown = call_results(step)
     action = "\n".join(action_text(call) for call, _ in shown if call)
     said = {**_message("assistant", step.message, "action"), "thought": step.message, "action": action}
-    return [said, *(_message("user", observation, "observation") for _, observation in shown)]
+    answers = shown if step.observation else []
+    return [said, *(_message("user", observation, "observation") for _, observation in answers)]
 
 
 def _message(role: str, content: str, kind: str) -> dict[str, Any]:

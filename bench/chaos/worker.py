@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from agent_env.atif import Agent
 from agent_env.episode import Episode, Rules
 from agent_env.outcome import InfraFailed, Outcome
 from agent_env.packages.service import PackageAccess
@@ -16,7 +17,7 @@ from agent_env.sandbox.select import select_backend
 from agent_env.scripted import oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
-from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from bench.chaos.faults import COMMAND_SECONDS, POLICY_FAULTS, FailingSandbox, Plan, kill_later, plan
 from tasks.errors import InfraError

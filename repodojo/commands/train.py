@@ -50,4 +50,6 @@ def show_report(report: "TrainReport", console: Console) -> None:
     console.say(f"{report.steps} steps on {len(report.tasks)} tasks in {report.seconds:.0f} s")
     console.say(f"mean reward: {before}by step {rewards}")
     console.say(f"checkpoint {report.checkpoint}, curve {report.curve}, log {report.log}")
+    if report.trajectories:
+        console.say(f"trajectories are in {report.trajectories}")
     console.say(f"Next: `repodojo rollout POOL --policy {report.checkpoint}`.")

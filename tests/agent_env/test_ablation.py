@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent
 from agent_env.episode import Episode
 from agent_env.outcome import Outcome
 from agent_env.pool_audit import audit_pool
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
-from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import UnblockedWarning, Workbench
 from tasks.errors import PoolError
 from tasks.pool import Pool

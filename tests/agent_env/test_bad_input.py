@@ -90,6 +90,8 @@ def test_folders_that_are_not_there_or_are_files(options: dict[str, Any], tmp_pa
     for name in ("file", "file/below"):
         with pytest.raises(BadInputError, match="file is not a folder"):
             SWEEnv(**options, trajectories=tmp_path / name)
+        with SWEEnv(**options) as env, pytest.raises(BadInputError, match="file is not a folder"):
+            env.trajectories = tmp_path / name
     with SWEEnv(**options, trajectories=tmp_path / "made" / "below") as env:
         env.reset()
         assert len(list((tmp_path / "made" / "below").iterdir())) == 1
@@ -293,6 +295,21 @@ def test_actions(env: SWEEnv, action: Any) -> None:
     with pytest.raises(BadInputError, match="an action is the policy's text"):
         env.step(action)
     assert env.step("x")[0].startswith("Error")
+
+
+@pytest.mark.parametrize("given", [None, 5, {"completion_tokens": 5}])
+def test_metrics(env: SWEEnv, given: Any) -> None:
+    env.reset()
+    with pytest.raises(BadInputError, match=r"expected an agent_env\.atif\.Metrics"):
+        env.measure(given)
+
+
+@pytest.mark.parametrize("given", [5, b"x", ["x"]])
+def test_turns_that_were_not_played(env: SWEEnv, given: Any) -> None:
+    env.reset()
+    with pytest.raises(BadInputError, match=r"unplayed is .*expected what the policy wrote last"):
+        env.context_full(given)
+    assert env.info()["outcome"] is None
 
 
 def test_output_that_is_no_text(env: SWEEnv) -> None:

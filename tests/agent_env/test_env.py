@@ -15,6 +15,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import agent_env
+from agent_env.atif import Metrics
 from agent_env.env import SWEEnv
 from agent_env.errors import BackendUnavailableError, EnvironmentBuildError, EpisodeError, SandboxError
 from agent_env.sandbox.base import Sandbox, SandboxSpec
@@ -142,9 +143,32 @@ class TestStep:
             slow.join()
             assert env.step(bash("echo fine"))[0] == "fine"
 
+    def test_a_full_context_ends_it_and_keeps_what_was_not_played(
+        self, options: dict[str, Any], tmp_path: Path
+    ) -> None:
+        with SWEEnv(trajectories=tmp_path, **options) as env:
+            env.context_full()
+            env.reset(options={"task_id": "tiny-total"})
+            env.step(bash("echo a > new.txt"))
+            env.context_full(bash("rm new.txt"))
+            env.measure(Metrics(completion_tokens=9))
+            assert (env.info()["outcome"], env.info()["detail"], env.info()["step"]) == ("LimitStopped", "context", 1)
+            assert env.episode
+            assert env.episode.transcript[-1] == ("agent", bash("rm new.txt"))
+            env.context_full("again")
+        [path] = tmp_path.glob("*.json")
+        found = read_trajectory(path)
+        last = found.steps[-1]
+        assert [step.source for step in found.steps] == ["user", "agent", "agent"]
+        assert (last.message, last.tool_calls, last.observation) == (bash("rm new.txt"), None, None)
+        assert last.metrics == Metrics(completion_tokens=9)
+        assert (found.extra or {})["detail"] == "context"
+
     def test_before_the_first_reset(self, options: dict[str, Any]) -> None:
         with pytest.raises(EpisodeError, match="call reset"):
             SWEEnv(**options).step("x")
+        with pytest.raises(EpisodeError, match="call reset"):
+            SWEEnv(**options).measure(Metrics())
 
     def test_the_transcript(self, options: dict[str, Any]) -> None:
         with SWEEnv(render_mode="ansi", **options) as env:

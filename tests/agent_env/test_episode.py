@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent
 from agent_env.episode import Episode, Rules
 from agent_env.errors import EpisodeError
 from agent_env.prompt import render_prompt
 from agent_env.tools import FORMATS, Toolbox, ToolCall, format_call
-from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.task import Statement, Task

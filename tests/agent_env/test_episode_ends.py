@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent
 from agent_env.episode import Episode, InfraFailed, LimitStopped, PolicyFault, Rules
 from agent_env.errors import EpisodeError, SandboxError
 from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.store import EnvironmentStore
-from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import InfraError
 from tasks.task import Task

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent
 from agent_env.episode import Episode, Rules, Scored
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.tools import FORMATS
-from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.pool import Pool
 from tests.agent_env.turns import SUBMIT, bash, play

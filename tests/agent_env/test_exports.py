@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent, Metrics, Trajectory
 from agent_env.exports import EXPORTS, to_mini_swe_agent, to_swe_agent
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome, Scored
 from agent_env.tools import Observation, ToolCall
-from agent_env.trajectory import Agent, Metrics, Trajectory, TrajectoryRecorder
+from agent_env.trajectory import TrajectoryRecorder
 
 HARBOR = "harbor==0.25.0"
 """Carries the reference models of ATIF v1.8."""
@@ -28,9 +29,28 @@ def record(folder: Path, outcome: Outcome | None = SOLVED) -> TrajectoryRecorder
     calls = [ToolCall("bash", {"command": "ls"}), ToolCall("edit", {"command": "view", "path": "a\ud800"})]
     recorder.add_turn("I look.", calls, [Observation("a.py"), Observation("Error: not text")])
     recorder.measure(
-        Metrics(prompt_tokens=3, completion_tokens=2, cost_usd=0.5, completion_token_ids=[7, 8], logprobs=[-0.5, -1.5])
+        Metrics(
+            prompt_tokens=3,
+            completion_tokens=2,
+            cost_usd=0.5,
+            prompt_token_ids=[5, 6, 1],
+            completion_token_ids=[2, 3],
+            logprobs=[-0.5, -1.5],
+        )
     )
     recorder.add_turn("garbage\ud800 \0", [], [Observation("Error: no tool call")])
+    if outcome == LimitStopped("context"):
+        recorder.add_turn("I was about to", [], [])
+        recorder.measure(
+            Metrics(
+                prompt_tokens=6,
+                completion_tokens=1,
+                prompt_token_ids=[5, 6, 1, 2, 3, 9],
+                completion_token_ids=[4],
+                logprobs=[-0.25],
+                extra={"policy_version": 3},
+            )
+        )
     if isinstance(outcome, Scored):
         recorder.add_turn("Done.", [ToolCall("submit")], [Observation("Submitted.", submitted=True)])
         recorder.submit("diff --git a/a.py b/a.py\n")
@@ -88,6 +108,7 @@ def test_mini_swe_agent(trajectory: Trajectory) -> None:
     [
         (LimitStopped("steps"), "LimitsExceeded"),
         (LimitStopped("time"), "TimeExceeded"),
+        (LimitStopped("context"), "ContextWindowExceededError"),
         (InfraFailed("x"), "InfraFailed"),
     ],
 )
@@ -96,6 +117,22 @@ def test_other_ends(tmp_path: Path, name: str, outcome: Outcome, status: str) ->
     assert shown["info"]["exit_status"] == status
     assert shown["info"]["submission"] == ""
     json.dumps(shown, ensure_ascii=False).encode()
+
+
+def test_a_turn_that_was_not_played(tmp_path: Path) -> None:
+    recorder = record(tmp_path, LimitStopped("context"))
+    swe = to_swe_agent(recorder.trajectory)
+    assert [one["response"] for one in swe["trajectory"]] == ["I look.", "", "garbage\\ud800 \0", "I was about to"]
+    assert [(item["role"], item["content"]) for item in swe["history"][-2:]] == [
+        ("user", "Error: no tool call"),
+        ("assistant", "I was about to"),
+    ]
+    assert swe["info"]["model_stats"]["tokens_sent"] == 9
+    mini = to_mini_swe_agent(recorder.trajectory)
+    assert [message["role"] for message in mini["messages"][-3:]] == ["user", "assistant", "exit"]
+    last = recorder.trajectory.steps[-1].metrics
+    assert last is not None
+    assert last.extra == {"policy_version": 3, "added_prompt_token_ids": [9]}
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -138,6 +175,7 @@ def test_the_reference_models_of_atif_accept_our_files(tmp_path: Path) -> None:
         record(tmp_path / "runs"),
         record(tmp_path / "runs", None),
         record(tmp_path / "runs", LimitStopped("time")),
+        record(tmp_path / "runs", LimitStopped("context")),
     ]
     unstarted = TrajectoryRecorder(tmp_path / "runs", Agent(name="a", version="1"), task_id="toolz-2")
     unstarted.finish(InfraFailed("the disk is on fire"))
@@ -157,4 +195,4 @@ def test_the_reference_models_of_atif_accept_our_files(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", check, str(wheel), *paths], check=False, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout == "4 valid\n", done.stderr
+    assert done.stdout == "5 valid\n", done.stderr

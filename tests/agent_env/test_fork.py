@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent_env.async_env import AsyncSWEEnv
+from agent_env.atif import Metrics
 from agent_env.env import SWEEnv
 from agent_env.episode import Episode, LimitStopped, Rules
 from agent_env.errors import BackendUnavailableError, EpisodeError, SandboxError
@@ -24,7 +25,7 @@ from agent_env.sandbox.residence import residence_base
 from agent_env.scripted import oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
-from agent_env.trajectory import Metrics, read_trajectory
+from agent_env.trajectory import read_trajectory
 from agent_env.workbench import Workbench
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent, Step, Trajectory
 from agent_env.episode import Episode, Rules
 from agent_env.replay import Difference, replay
 from agent_env.scripted import oracle_actions
 from agent_env.stable_text import stable
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
-from agent_env.trajectory import Agent, Step, Trajectory, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.pool import Pool

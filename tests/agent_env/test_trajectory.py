@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from agent_env.atif import Agent, Metrics
 from agent_env.outcome import InfraFailed, LimitStopped, PolicyFault, Scored
 from agent_env.tools import Observation, ToolCall
-from agent_env.trajectory import Agent, Metrics, TrajectoryRecorder, read_trajectory
+from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from blockers.monitor.events import Event, Stage, Status, Vector
 from tasks.errors import BadInputError, InfraError
 

@@ -15,7 +15,8 @@ RECORD = """
 import sys
 from pathlib import Path
 from agent_env.tools import Observation, ToolCall
-from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.atif import Agent
+from agent_env.trajectory import TrajectoryRecorder
 
 recorder = TrajectoryRecorder(Path(sys.argv[1]), Agent(name="a", version="1"), task_id="t")
 recorder.start("Mend it.")
@@ -31,7 +32,8 @@ from agent_env.episode import Episode
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.store import EnvironmentStore
 from agent_env.tools import ToolCall, format_call
-from agent_env.trajectory import Agent, TrajectoryRecorder
+from agent_env.atif import Agent
+from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from tasks.pool import Pool
 

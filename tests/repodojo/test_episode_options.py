@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from agent_env.atif import Trajectory
 from agent_env.env import SWEEnv
 from agent_env.replay import replay
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.store import EnvironmentStore
-from agent_env.trajectory import Trajectory, read_trajectory
+from agent_env.trajectory import read_trajectory
 from agent_env.workbench import Workbench
 from repodojo.cli import main
 from tasks.errors import BadInputError

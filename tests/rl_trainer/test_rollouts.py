@@ -77,7 +77,8 @@ def test_a_full_context_ends_the_episode_ungraded_and_closes_its_environment(cha
         [rollout] = collector.collect(policy, ["say-fig"], temperature=1.0, seed=0).rollouts
         assert rollout.outcome == LimitStopped("context")
         assert len(rollout.trace) <= 30 + 32
-        assert envs[0].closed == 1
+        assert envs[0].full == [None]
+        assert [metrics.extra for metrics in envs[0].measured] == [{"policy_version": 3}] * rollout.turns
     assert rollout.reward == 0
 
 

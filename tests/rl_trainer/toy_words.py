@@ -1,7 +1,9 @@
 """A real, small environment for tests: say the secret word. No sandbox, but episodes, rewards and failures as real."""
 
+from pathlib import Path
 from typing import Any
 
+from agent_env.atif import Metrics
 from rl_trainer.model import LanguageModel, make_model
 from tasks.errors import InfraError
 
@@ -17,6 +19,9 @@ class WordEnv:
     def __init__(self, *, turns: int = 2, broken: dict[str, int] | None = None) -> None:
         self.turns, self.broken = turns, broken if broken is not None else {}
         self.word, self.step_number, self.closed = "", 0, 0
+        self.trajectories: Path | None = None
+        self.measured: list[Metrics] = []
+        self.full: list[str | None] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         task_id = (options or {})["task_id"]
@@ -33,6 +38,12 @@ class WordEnv:
         if self.step_number == self.turns:
             return "over", 0.0, False, True, {"outcome": "LimitStopped", "masked": False, "detail": "steps"}
         return "wrong, again", 0.0, False, False, {"outcome": None, "masked": False, "detail": ""}
+
+    def measure(self, metrics: Metrics) -> None:
+        self.measured.append(metrics)
+
+    def context_full(self, unplayed: str | None = None) -> None:
+        self.full.append(unplayed)
 
     def close(self) -> None:
         self.closed += 1
