@@ -45,7 +45,7 @@ ACTIONS = [
 
 
 def test_the_same(bench: Workbench, tmp_path: Path) -> None:
-    trajectory = record(bench, tmp_path, ACTIONS, Rules(command_timeout=0.3))
+    trajectory = record(bench, tmp_path, ACTIONS, Rules(command_timeout=1.0))
     report = replay(trajectory, bench, exact=True)
     assert (report.difference, report.steps, report.calls, report.notes) == (None, 6, 6, ())
 
