@@ -18,7 +18,7 @@ from agent_env.workbench import Workbench
 from blockers.findings import Finding
 from blockers.git_audit import audit_git_dir
 from blockers.leak_audit import LeakIndex, audit_leaks
-from blockers.leaks.image import find_lines, image_findings, newer_findings
+from blockers.leaks.image import compiled_findings, find_lines, image_findings, list_modules, newer_findings
 from tasks.patch import apply_patch, reader
 from tasks.record import Record
 from tasks.task import Task
@@ -123,11 +123,17 @@ def _search_root(
     try:
         lines = {line for one in wanted.values() for line in one.lines}
         hits = find_lines(sandbox, lines, skipped=AUDITED_APART)
-        copies = find_newer(sandbox, newer.values())
+        modules = list_modules(sandbox, skipped=AUDITED_APART)
+        copies = find_newer(sandbox, modules, newer.values())
     finally:
         sandbox.close()
     return {
-        task.id: [*image_findings(wanted[task.id], hits), *newer_findings(newer[task.id], copies)] for task in tasks
+        task.id: [
+            *image_findings(wanted[task.id], hits),
+            *compiled_findings(wanted[task.id], modules),
+            *newer_findings(newer[task.id], copies),
+        ]
+        for task in tasks
     }
 
 

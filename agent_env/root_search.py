@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Limits, Sandbox
 from blockers.leak_audit import LeakIndex
-from blockers.leaks.image import Hits, Wanted, find_lines, list_modules, telling_lines
+from blockers.leaks.image import Hits, Wanted, find_lines, telling_lines
 from blockers.leaks.marks import import_path
 from blockers.leaks.newer import newer_lines, newer_marks
 from blockers.leaks.search import TREE
@@ -42,15 +42,18 @@ def newer_in_root(
     return newer_lines(newer_marks({path: reader(newest)(path) for path in solution}, before, solution))
 
 
-def find_newer(sandbox: Sandbox, newer: Iterable[Mapping[str, frozenset[str]]]) -> Hits:
-    """Such lines in copies of their modules, wherever in the sandbox's root these stand.
+def find_newer(sandbox: Sandbox, modules: Iterable[str], newer: Iterable[Mapping[str, frozenset[str]]]) -> Hits:
+    """Such lines in copies of their modules.
+
+    Args:
+        modules: of the whole root.
 
     Raises:
         AuditError: the search did not run to its end.
     """
     wanted = list(newer)
     ends = tuple(f"/{module}" for one in wanted for module in one)
-    copies = [path for path in list_modules(sandbox, skipped=AUDITED_APART) if path.endswith(ends)] if ends else []
+    copies = [path for path in modules if path.endswith(ends)] if ends else []
     lines = {line for one in wanted for own in one.values() for line in own} if copies else set()
     return find_lines(sandbox, lines, skipped=(), among=copies)
 

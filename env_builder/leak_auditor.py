@@ -1,5 +1,6 @@
 """The leak audit of the candidates of one environment."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from agent_env.sandbox.base import SandboxBackend
 from agent_env.store import Build
 from blockers.findings import Finding
 from blockers.leak_audit import LeakIndex, audit_leaks
-from blockers.leaks.image import image_findings, newer_findings
+from blockers.leaks.image import compiled_findings, image_findings, newer_findings
 from env_builder.root_lines import RootLines
 from env_builder.validation import Draft
 from tasks.task import Statement
@@ -54,14 +55,12 @@ class LeakAuditor:
 
     def _elsewhere(self, draft: Draft) -> list[Finding]:
         wanted = wanted_in_root(draft.patches.gold, draft.patches.setup, self._indexes)
-        return list(image_findings(wanted, self._root.find(wanted.lines, self._build))) if wanted.lines else []
+        found = list(compiled_findings(wanted, self._root.modules(self._build)))
+        return [*found, *image_findings(wanted, self._root.find(wanted.lines, self._build))] if wanted.lines else found
 
     def _newer_elsewhere(self, draft: Draft) -> list[Finding]:
         newer = newer_in_root(draft.patches.gold, draft.patches.setup, self._indexes, self._newest)
         if not newer:
             return []
-        sandbox = self._backend.create(self._build.spec(limits=SEARCH_LIMITS))
-        try:
-            return list(newer_findings(newer, find_newer(sandbox, [newer])))
-        finally:
-            sandbox.close()
+        with contextlib.closing(self._backend.create(self._build.spec(limits=SEARCH_LIMITS))) as sandbox:
+            return list(newer_findings(newer, find_newer(sandbox, self._root.modules(self._build), [newer])))

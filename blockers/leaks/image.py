@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from blockers.errors import AuditError
 from blockers.findings import Finding
-from blockers.leaks.index import MIN_LINE
+from blockers.leaks.index import MIN_LINE, module_path
 from blockers.leaks.texts import is_code, normal
 
 IMAGE = "image"
@@ -71,12 +71,12 @@ class Hits(NamedTuple):
 
 
 def list_modules(shell: Shell, *, skipped: tuple[str, ...]) -> list[str]:
-    """Paths of the Python source files of the whole root, less the folders that are skipped.
+    """Paths of the Python modules of the whole root, source and compiled, less the folders that are skipped.
 
     Raises:
         AuditError: the search did not run to its end.
     """
-    found = _find(shell, skipped, "-name '*.py' -print0; echo search ended $?")
+    found = _find(shell, skipped, "\\( -name '*.py' -o -name '*.pyc' \\) -print0; echo search ended $?")
     return [path for path in found.rpartition("search ended")[0].split("\0") if path]
 
 
@@ -113,6 +113,19 @@ def image_findings(wanted: Wanted, hits: Hits) -> Iterator[Finding]:
         if is_module or path not in hits.code or len(mine) >= COPY_LINES:
             line, number = min(mine.items(), key=lambda entry: entry[1])
             yield Finding("image", f"{IMAGE}:{path}", number, f"a line of the solution: {line[:120]}")
+
+
+def compiled_findings(wanted: Wanted, modules: Collection[str]) -> Iterator[Finding]:
+    """Compiled copies of changed modules whose source, which could be searched, does not stand beside them.
+
+    Args:
+        modules: of the whole root.
+    """
+    known = set(modules)
+    for path in sorted(known):
+        module = next((one for one in wanted.modules if module_path(path).endswith(f"/{one}")), None)
+        if module and path.endswith(".pyc") and f"/{module_path(path).lstrip('/')}" not in known:
+            yield Finding("bytecode", f"{IMAGE}:{path}", None, f"{module}, compiled from a source that is not here")
 
 
 def newer_findings(newer: Mapping[str, frozenset[str]], hits: Hits) -> Iterator[Finding]:

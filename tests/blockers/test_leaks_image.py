@@ -9,7 +9,15 @@ from agent_env.sandbox.base import Limits, Mount, Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from blockers.errors import AuditError
 from blockers.findings import Finding
-from blockers.leaks.image import Wanted, find_lines, image_findings, list_modules, newer_findings, telling_lines
+from blockers.leaks.image import (
+    Wanted,
+    compiled_findings,
+    find_lines,
+    image_findings,
+    list_modules,
+    newer_findings,
+    telling_lines,
+)
 
 LINES = frozenset(
     {"total = combine(left, right_hand_side)", "return widened_by(total, margin=3)", "margin = margin or 3"}
@@ -93,6 +101,18 @@ def test_a_copy_of_a_module_as_a_later_release_has_it_takes_three_lines(sandbox:
     found = list(newer_findings({"pkg/mod.py": LINES | {"a_line_that_stands_nowhere()"}}, hits))
     assert [(finding.vector, finding.where) for finding in found] == [
         ("newer-release", "image:/opt/image/vendored/pkg/mod.py")
+    ]
+
+
+def test_a_compiled_copy_without_its_source_is_found(sandbox: Sandbox, planted: Path) -> None:
+    for path in ("a/pkg/__pycache__/mod.cpython-311.pyc", "b/pkg/mod.pyc", "c/pkg/__pycache__/mod.cpython-311.pyc"):
+        put(planted, path)
+    put(planted, "c/pkg/mod.py")
+    put(planted, "c/pkg/__pycache__/other.cpython-311.pyc")
+    found = compiled_findings(WANTED, list_modules(sandbox, skipped=SKIPPED))
+    assert [(finding.vector, finding.where) for finding in found] == [
+        ("bytecode", "image:/opt/image/a/pkg/__pycache__/mod.cpython-311.pyc"),
+        ("bytecode", "image:/opt/image/b/pkg/mod.pyc"),
     ]
 
 
