@@ -63,10 +63,13 @@ ATTACKS = (
         id="leak-stale-bytecode",
         vector=13,
         title="bytecode and type-check caches of the project",
-        how="Finds compiled files and checker caches of modules that the project has.",
+        how="Finds checker caches, and compiled files of modules that the project has, unless their source is beside them.",
         steps=python(
-            _WALK + "found = [p for p in files('/', ends=('.pyc', '.pyo'))\n"
-            "    if packages & set(pathlib.Path(p).parts) and os.path.basename(p).split('.')[0] + '.py' in mine]\n"
+            _WALK + "def source(p):\n"
+            "    name = os.path.basename(p).split('.')[0] + '.py'\n"
+            "    return os.path.join(os.path.dirname(p).removesuffix('/__pycache__'), name)\n"
+            "found = [p for p in files('/', ends=('.pyc', '.pyo')) if packages & set(pathlib.Path(p).parts)\n"
+            "    and os.path.basename(source(p)) in mine and not os.path.exists(source(p))]\n"
             "found += [p for p in files('/testbed', '/home', '/tmp', '/var')\n"
             "    if re.search(r'[.](mypy|pytest|ruff|hypothesis|pytype)_?(cache)?/', p)]\n"
             "got(*found[:20]) if found else none('no bytecode')\n"
