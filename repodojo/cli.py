@@ -14,6 +14,7 @@ from repodojo.commands.demo import demo
 from repodojo.commands.doctor import doctor
 from repodojo.commands.play import play
 from repodojo.commands.pool import pool
+from repodojo.commands.pool_strength import strength
 from repodojo.commands.pool_twins import twins
 from repodojo.commands.replay import convert, replay
 from repodojo.commands.rollout import rollout
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 pool.command("twins")(twins)
+pool.command("strength")(strength)
 app.add_typer(pool, name="pool")
 for command in (doctor, build, play, rollout, replay, convert, serve, train, attack, demo):
     app.command()(command)

@@ -41,7 +41,7 @@ VECTORS = 50
 EXCUSED = {
     18: "a fix recalled from memory is written down like any other; only fresh or altered tasks are less exposed",
     40: "no model judges anything here, so there is none to inject a prompt into",
-    41: "a wrong patch that passes weak tests fools the tests, not the grader; nothing measures yet how often",
+    41: "a wrong patch that passes weak tests fools the tests, not the grader; repodojo pool strength measures how often",
     44: "no verifier here greps the candidate's source",
 }
 """Vectors that cannot be tried by a program here, and why."""

@@ -18,16 +18,17 @@ def meaning(source: bytes) -> Meaning | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = parse_python(source)
-            for node in ast.walk(tree):
-                _strip_docstring(node)
+            strip_docstrings(tree)
             return _code_meaning(compile(tree, "<candidate>", "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError):
         return None
 
 
-def _strip_docstring(node: ast.AST) -> None:
-    if isinstance(node, _DOCUMENTED) and node.body and _is_string(node.body[0]):
-        node.body[:1] = [] if len(node.body) > 1 or isinstance(node, ast.Module) else [_pass_at(node.body[0])]
+def strip_docstrings(tree: ast.Module) -> None:
+    """Take the docstrings out of a syntax tree, in place."""
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and node.body and _is_string(node.body[0]):
+            node.body[:1] = [] if len(node.body) > 1 or isinstance(node, ast.Module) else [_pass_at(node.body[0])]
 
 
 def _is_string(statement: ast.stmt) -> bool:

@@ -86,6 +86,11 @@ def test_people_do_not_see_the_solution_unless_they_ask(capsys: pytest.CaptureFi
         (["attack", "POOL", "--task", "nonsense"], "holds no task 'nonsense'"),
         (["attack", "POOL", "--attacks", "git,nonsense"], "no attack's id begins with 'nonsense'"),
         (["attack", "/nonexistent"], "is not a pool"),
+        (["pool", "strength", "/nonexistent"], "is not a pool"),
+        (["pool", "strength", "POOL", "--task", "nosuch"], "holds no task 'nosuch'"),
+        (["pool", "strength", "POOL", "--mutants", "0"], "--mutants"),
+        (["pool", "strength", "POOL", "--out", "/nonexistent/x.json"], "expected a file, in a folder that exists"),
+        (["pool", "strength", "POOL", "--sandbox", "podman"], "unknown sandbox backend 'podman'"),
         (["train", "/nonexistent.toml"], "/nonexistent.toml"),
     ],
 )

@@ -48,6 +48,11 @@ class Function:
     node: Node
 
     @property
+    def target(self) -> str:
+        """Where it stands, for people and as a key: ``path:qualname``."""
+        return f"{self.path}:{self.qualname}"
+
+    @property
     def body(self) -> Node:
         """The block of the function."""
         body = self.node.child_by_field_name("body")

@@ -58,8 +58,7 @@ def change_exception(function: Function) -> Iterator[Edit]:
 
 def swap_variables(function: Function) -> Iterator[Edit]:
     """Where two of a function's parameters meet as plain names, one is used in the place of the other."""
-    parameters = function.node.child_by_field_name("parameters")
-    names = _parameter_names(function, parameters)
+    names = parameter_names(function)
     if len(names) < 2:
         return
     for node in function.nodes("identifier"):
@@ -80,7 +79,9 @@ def _exception_names(node: Node) -> list[Node]:
     return [first] if first.type == "identifier" else [child for child in first.named_children if first.type == "tuple"]
 
 
-def _parameter_names(function: Function, parameters: Node | None) -> list[bytes]:
+def parameter_names(function: Function) -> list[bytes]:
+    """Names of a function's parameters in order, less ``self``, ``cls`` and those with a star."""
+    parameters = function.node.child_by_field_name("parameters")
     names = []
     for parameter in [] if parameters is None else parameters.named_children:
         name = parameter.child_by_field_name("name")
