@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(as_json="--json" in arguments)
     try:
         code = app(arguments, standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
     except typer.Exit as end:
         return end.exit_code
     except TyperException as error:
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.error(str(error), code=BAD_INPUT)
         return BAD_INPUT
     except (BuildInterruptedError, KeyboardInterrupt, typer.Abort) as error:
-        message = str(error) or "interrupted; run the same command again to go on where it stopped"
+        message = str(error) or "interrupted; a build or a training goes on where it stopped if it is run again"
         console.error(message, code=INTERRUPTED)
         return INTERRUPTED
     except (RepoDojoError, OSError) as error:

@@ -36,6 +36,17 @@ def test_doctor_finds_a_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
     assert {check["what"] for check in result["checks"]} >= {"python", "git", "cache", "sandbox bubblewrap"}
 
 
+def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("repodojo.commands.doctor._basics", interrupt)
+    code, result, said = run(capsys, "doctor")
+    assert code == 130
+    assert "interrupted" in result["error"]
+    assert "interrupted" in said
+
+
 @pytest.mark.docker
 def test_doctor_tells_what_is_weaker_on_docker(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
