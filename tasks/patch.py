@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from tasks.errors import PatchError
+from tasks.errors import InfraError, PatchError
 from tasks.tree import Edits
 
 Reader = Callable[[str], bytes | None]
@@ -35,6 +35,7 @@ def make_patch(before: Edits, after: Edits) -> str:
 
     Raises:
         PatchError: a changed file is not text.
+        InfraError: git was killed.
     """
     changed = sorted(path for path in set(before) | set(after) if before.get(path) != after.get(path))
     if not changed:
@@ -58,6 +59,7 @@ def make_patch(before: Edits, after: Edits) -> str:
             "b",
         ]
         done = subprocess.run(command, cwd=scratch, env=_GIT_ENVIRONMENT, capture_output=True, check=False)
+    _require_alive(done)
     if done.returncode not in (0, 1):
         raise PatchError(f"git could not compare {len(changed)} files: {done.stderr.decode(errors='replace').strip()}")
     try:
@@ -83,6 +85,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
 
     Raises:
         PatchError: the diff does not parse, leaves the tree, or does not apply exactly.
+        InfraError: git was killed.
     """
     if not patch.strip():
         return {}
@@ -103,6 +106,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
             capture_output=True,
             check=False,
         )
+        _require_alive(done)
         if done.returncode:
             raise PatchError(f"the diff does not apply: {done.stderr.decode(errors='replace').strip()}")
         return {path: (root / path).read_bytes() if (root / path).is_file() else None for path in paths}
@@ -118,6 +122,12 @@ def reader(root: Path, *layers: Edits) -> Reader:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
     return read
+
+
+def _require_alive(done: "subprocess.CompletedProcess[bytes]") -> None:
+    """That a signal ended git says nothing about the diff: the machine ran out of memory, or somebody meant it."""
+    if done.returncode < 0:
+        raise InfraError(f"git was killed by signal {-done.returncode} at a diff")
 
 
 def _lay(root: Path, files: Edits) -> None:
