@@ -9,12 +9,11 @@ in random order, and all get the date of the tree's files.
 import os
 import secrets
 import shutil
-import uuid
 from pathlib import Path
 
 from agent_env.grading.states import gold_edits, start_edits
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import passing_residence
 from agent_env.store import TREE_TIME, Build, lock
 from blockers.ablation import leave_future
 from blockers.clean_repo import audit_git_dir, make_git_dir
@@ -48,9 +47,9 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
     with lock(folder):
         if folder.is_dir():
             return folder
-        beside = folder.with_name(f"new-{uuid.uuid4().hex}")
-        beside.mkdir()
-        try:
+        with passing_residence(build.making) as place:
+            beside = place / "layer"
+            beside.mkdir()
             edits = start_edits(task, build.tree)
             _lay_start(build.tree, edits, beside)
             commit = make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
@@ -59,8 +58,6 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
             if unblocked:
                 leave_future(beside / ".git", build.tree, {**edits, **gold_edits(task, build.tree)})
             beside.rename(folder)
-        finally:
-            remove_tree(beside)
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent_env.grading.states import gold_edits, start_edits
 from agent_env.layers import LAYER_FORM, start_commit, task_layer
 from agent_env.sandbox.base import Mount
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import passing_residence
 from agent_env.store import Build, lock
 from blockers.tripwires import (
     MIRROR_DIR,
@@ -65,9 +65,9 @@ def wired_layer(build: Build, task: Task, wires: Tripwires) -> tuple[Path, tuple
 
 
 def _make(folder: Path, clean: Path, build: Build, task: Task, wires: Tripwires) -> None:
-    beside = folder.with_name(f"new-{uuid.uuid4().hex}")
-    beside.mkdir()
-    try:
+    with passing_residence(build.making) as place:
+        beside = place / "wired"
+        beside.mkdir()
         layer = beside / "layer"
         shutil.copytree(clean, layer, symlinks=True)
         path, source = _decoy_file(build, task)
@@ -81,8 +81,6 @@ def _make(folder: Path, clean: Path, build: Build, task: Task, wires: Tripwires)
         ):
             _lay_readable(beside / name / file, text)
         beside.rename(folder)
-    finally:
-        remove_tree(beside)
 
 
 def _lay_readable(path: Path, text: str) -> None:

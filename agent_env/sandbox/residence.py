@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def _base(*, in_memory: bool) -> Path:
         if (base / folder).lstat().st_uid == os.getuid():  # and not one that another user laid in wait
             return base / folder
     return Path(tempfile.gettempdir()) / folder
+
+
+@contextlib.contextmanager
+def passing_residence(base: Path) -> Iterator[Path]:
+    """An empty folder for as long as the context lasts; a reaper removes it where this process dies in it.
+
+    Raises:
+        SandboxError: as for ``new_residence``.
+    """
+    folder = new_residence(base)
+    try:
+        yield folder
+    finally:
+        remove_residence(folder)
 
 
 def remove_residence(folder: Path) -> None:
