@@ -7,7 +7,6 @@ named by its vector where the vector is known. The audited directory's own confi
 Not proven: that packs and loose objects carry no bytes beyond their objects (``git fsck`` sees those).
 """
 
-import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from blockers.errors import GitError
 from blockers.findings import Finding
 from blockers.git_layout import ATTRIBUTES, BRANCH, CONFIG, HEAD, IDENTITY, MESSAGE, run_git, write_skeleton
+from tasks.scratch import scratch
 
 _HEX = "[0-9a-f]"
 
@@ -129,9 +129,9 @@ def _ref_findings(git_dir: Path, commit: str) -> Iterator[Finding]:
 
 def _object_findings(git_dir: Path, commit: str) -> Iterator[Finding]:
     """Findings over all objects, read through a scratch repository that borrows only the object store."""
-    with tempfile.TemporaryDirectory(prefix="repodojo-audit-") as scratch:
-        write_skeleton(Path(scratch))
-        variables = {"GIT_DIR": scratch, "GIT_OBJECT_DIRECTORY": str((git_dir / "objects").absolute())}
+    with scratch("audit") as borrower:
+        write_skeleton(borrower)
+        variables = {"GIT_DIR": str(borrower), "GIT_OBJECT_DIRECTORY": str((git_dir / "objects").absolute())}
         try:
             listed = run_git("cat-file", "--batch-all-objects", "--batch-check", variables=variables).decode()
             raw = run_git("cat-file", "commit", commit, variables=variables)

@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import InfraError, PatchError
+from tasks.scratch import scratch
 from tasks.tree import Edits
 
 Reader = Callable[[str], bytes | None]
@@ -40,10 +40,10 @@ def make_patch(before: Edits, after: Edits) -> str:
     changed = sorted(path for path in set(before) | set(after) if before.get(path) != after.get(path))
     if not changed:
         return ""
-    with tempfile.TemporaryDirectory(prefix="repodojo-diff-") as scratch:
+    with scratch("diff") as root:
         for side, files in (("a", before), ("b", after)):
-            (Path(scratch) / side).mkdir()
-            _lay(Path(scratch) / side, {path: files.get(path) for path in changed})
+            (root / side).mkdir()
+            _lay(root / side, {path: files.get(path) for path in changed})
         command = [
             "git",
             "-c",
@@ -58,7 +58,7 @@ def make_patch(before: Edits, after: Edits) -> str:
             "a",
             "b",
         ]
-        done = subprocess.run(command, cwd=scratch, env=_GIT_ENVIRONMENT, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=root, env=_GIT_ENVIRONMENT, capture_output=True, check=False)
     _require_alive(done)
     if done.returncode not in (0, 1):
         raise PatchError(f"git could not compare {len(changed)} files: {done.stderr.decode(errors='replace').strip()}")
@@ -95,8 +95,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
     for path in paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise PatchError(f"the diff names {path!r}, which is outside the tree")
-    with tempfile.TemporaryDirectory(prefix="repodojo-apply-") as scratch:
-        root = Path(scratch)
+    with scratch("apply") as root:
         _lay(root, {path: read(path) for path in paths})
         done = subprocess.run(
             ["git", "apply", "--whitespace=nowarn", "-"],

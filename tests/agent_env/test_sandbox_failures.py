@@ -25,7 +25,8 @@ FORGETFUL = """
 import sys; from pathlib import Path
 from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
-from agent_env.sandbox.residence import owner_name, residence_base
+from agent_env.sandbox.residence import residence_base
+from tasks.owner import owner_name
 BubblewrapBackend().create(SandboxSpec(layers=(Path(sys.argv[1]),))).snapshot()
 print(residence_base() / owner_name())
 """
