@@ -17,6 +17,7 @@ from agent_env.sandbox.residence import passing_residence
 from agent_env.store import TREE_TIME, Build, lock
 from blockers.ablation import leave_future
 from blockers.clean_repo import audit_git_dir, make_git_dir
+from blockers.errors import GitError
 from blockers.git_layout import BRANCH
 from tasks.paths import PathKind, path_kind
 from tasks.record import digest_json
@@ -38,6 +39,7 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
 
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
+        InfraError, OSError: the machine failed.
     """
     digest = digest_json([LAYER_FORM, task.shown_id, task.setup_patch])[:16]
     folder = build.folder / "starts" / (f"unblocked-{digest}" if unblocked else digest)
@@ -54,7 +56,8 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
             _lay_start(build.tree, edits, beside)
             commit = make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
             findings = audit_git_dir(beside / ".git", commit)
-            assert not findings, findings
+            if findings:
+                raise GitError(f"the repository made for {task.id} is not what was meant: {findings[0]}")
             if unblocked:
                 leave_future(beside / ".git", build.tree, {**edits, **gold_edits(task, build.tree)})
             beside.rename(folder)

@@ -1,41 +1,17 @@
-"""Real backends on a machine that fails by plan: sandboxes whose calls meet an input/output error, or whose processes
-the host kills."""
+"""What befalls the sandboxes of a machine that fails by plan; see ``bench.chaos.strikes``."""
 
-import errno
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from agent_env.sandbox.base import Sandbox, SandboxBackend, SandboxSpec
+from agent_env.sandbox.base import Sandbox
 from agent_env.sandbox.processes import FirstProcess, descendants
-
-
-class PlannedBackend:
-    """A real backend.
-
-    Args:
-        harm: gets each sandbox with its number, from 0 on, and whether it is only about to be made (None then).
-    """
-
-    def __init__(self, backend: SandboxBackend, harm: Callable[[int, Sandbox | None], None]) -> None:
-        self.name = backend.name
-        self.problems, self.reap = backend.problems, backend.reap
-        self.made = 0
-        self._backend, self._harm = backend, harm
-
-    def create(self, spec: SandboxSpec) -> Sandbox:
-        """See ``SandboxBackend.create``."""
-        number, self.made = self.made, self.made + 1
-        self._harm(number, None)
-        sandbox = self._backend.create(spec)
-        self._harm(number, sandbox)
-        return sandbox
+from bench.chaos.strikes import disk_error
 
 
 def disk_failure(*_: object, **__: object) -> None:
-    """What a broken disk gives."""
-    raise OSError(errno.EIO, os.strerror(errno.EIO))
+    """In the place of a call that reads or writes a broken disk."""
+    raise disk_error()
 
 
 def fails_at(number: int, call: str) -> Callable[[int, Sandbox | None], None]:

@@ -15,11 +15,12 @@ from agent_env.store import Build, EnvironmentStore
 from agent_env.tools import ToolCall, format_call
 from agent_env.trajectory import Agent, TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
+from bench.chaos.strikes import StruckBackend
 from tasks.errors import InfraError
 from tasks.pool import Pool
 from tasks.task import Task
 from tasks.tree import Edits
-from tests.agent_env.failing import Killer, PlannedBackend, disk_failure, fails_at
+from tests.agent_env.failing import Killer, disk_failure, fails_at
 from tests.agent_env.turns import bash, play
 
 
@@ -64,7 +65,7 @@ class TestGrading:
     def test_an_error_of_the_disk_is_masked(
         self, graded_pool: Pool, store: EnvironmentStore, solved: Task, call: str, number: int, *, solves: bool
     ) -> None:
-        backend = PlannedBackend(store.backend, fails_at(number, call))
+        backend = StruckBackend(store.backend, fails_at(number, call))
         bench = Workbench(graded_pool, EnvironmentStore(backend, store.root))
         tree = bench.build(solved).tree
         outcome = play(Episode(solved, bench), oracle_actions(solved, tree) if solves else noop_actions(solved))
@@ -79,7 +80,7 @@ class TestGrading:
         self, store: EnvironmentStore, solved: Task, build: Build, word: bytes
     ) -> None:
         killer = Killer(word, times=1)
-        grading = grade(solved, gold_edits(solved, build.tree), build, PlannedBackend(store.backend, killer))
+        grading = grade(solved, gold_edits(solved, build.tree), build, StruckBackend(store.backend, killer))
         killer.join()
         assert killer.killed == 1
         assert (grading.reward, grading.reason) == (1, "passed")
@@ -87,7 +88,7 @@ class TestGrading:
 
     def test_but_twice_they_do(self, store: EnvironmentStore, solved: Task, build: Build) -> None:
         killer = Killer(b"supervisor.py", times=3)
-        backend = PlannedBackend(store.backend, killer)
+        backend = StruckBackend(store.backend, killer)
         grading = grade(solved, gold_edits(solved, build.tree), build, backend)
         killer.join()
         assert (grading.reward, grading.reason) == (0, "no_result")
@@ -97,7 +98,7 @@ class TestGrading:
     def test_code_that_kills_them_does_so_again_and_earns_nothing(
         self, store: EnvironmentStore, solved: Task, build: Build, ends: str
     ) -> None:
-        backend = PlannedBackend(store.backend, lambda *_: None)
+        backend = StruckBackend(store.backend, lambda *_: None)
         gold = {path: content or b"" for path, content in gold_edits(solved, build.tree).items()}
         changes = {path: f"import os; {ends}\n".encode() + content for path, content in gold.items()}
         grading = grade(solved, changes, build, backend)
