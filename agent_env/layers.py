@@ -81,9 +81,8 @@ def _lay_start(tree: Path, edits: Edits, layer: Path) -> None:
         else:
             (layer / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(tree / path, layer / path)
-    for folder, _, files in os.walk(layer):
-        for name in files:
-            os.utime(Path(folder) / name, (TREE_TIME, TREE_TIME))
+    for path in list_files(layer):
+        os.utime(layer / path, (TREE_TIME, TREE_TIME))
 
 
 def _is_source(tree: Path, path: str) -> bool:

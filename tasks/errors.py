@@ -43,3 +43,9 @@ def is_of_machine(error: OSError) -> bool:
     """Whether the machine failed where files are read that a policy has written: all other errors (no such file, no
     permission, a name too long, ...) it can bring about itself."""
     return error.errno in _OF_THE_MACHINE
+
+
+def raise_if_of_machine(error: OSError) -> None:
+    """For ``os.walk``, which passes over every error by itself."""
+    if is_of_machine(error):
+        raise error

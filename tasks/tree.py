@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from tasks.errors import BadInputError, is_of_machine
+from tasks.errors import BadInputError, raise_if_of_machine
 
 Edits = Mapping[str, bytes | None]
 """Changed files on top of a tree: relative POSIX path to new content, or None where the file is gone."""
@@ -23,16 +23,11 @@ def list_files(root: Path) -> list[str]:
         OSError: the machine failed. A folder that is absent or closed to us counts as empty.
     """
     found = []
-    for folder, names, files in os.walk(root, onerror=_raise_if_of_machine):
+    for folder, names, files in os.walk(root, onerror=raise_if_of_machine):
         links = [name for name in names if (Path(folder) / name).is_symlink()]
         names[:] = [name for name in names if name != ".git" and name not in links]
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in files + links if name != ".git"]
     return sorted(found)
-
-
-def _raise_if_of_machine(error: OSError) -> None:
-    if is_of_machine(error):
-        raise error
 
 
 def tree_digest(root: Path, edits: Edits | None = None) -> str:
