@@ -13,14 +13,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent_env import given
 from agent_env.atif import Metrics
-from agent_env.errors import EpisodeError
+from agent_env.errors import EpisodeError, SandboxError
 from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyFault, Scored
 from agent_env.prompt import render_prompt
 from agent_env.rules import Rules
@@ -112,7 +112,8 @@ class Episode:
         """Open the sandbox on the start state and give the prompt.
 
         Raises:
-            InfraError: the sandbox did not start, or the trajectory cannot be written; the outcome is ``InfraFailed``.
+            InfraError, OSError: the sandbox did not start, or the trajectory cannot be written; the outcome is
+                ``InfraFailed``.
             BadInputError: the pool lacks what the task needs, or its environment cannot be built.
             EpisodeError: it was started before, or interrupted meanwhile.
         """
@@ -192,7 +193,8 @@ class Episode:
                         self.recorder.add_turn(said, [], [Observation(observation)])
                 self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
-                    self._end(outcome)
+                    with suppress(InfraError, OSError):  # the outcome is InfraFailed then, and says why
+                        self._end(outcome)
             return Turn(observation, self.outcome)
 
     def fork(self, count: int = 1) -> list["Episode"]:
@@ -263,6 +265,9 @@ class Episode:
 
         Args:
             unplayed: what the policy wrote last, where the limit cut it off; recorded, and not played.
+
+        Raises:
+            InfraError, OSError: it could not be cleared away or recorded; the outcome is ``InfraFailed``.
         """
         self._interrupted = self._interrupted or limit
         sandbox = self._sandbox
@@ -375,18 +380,40 @@ class Episode:
             return f"[no diff can be made: {error}]"
 
     def _blame(self, error: BaseException) -> Outcome:
-        """Whose fault it is that the sandbox failed."""
+        """Whose fault it is that the sandbox failed, or that what it did could not be recorded."""
         if self._interrupted:
             return LimitStopped(self._interrupted)
         used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
-        if used_up:
+        if used_up and isinstance(error, SandboxError | OSError):
             return PolicyFault(f"used up the sandbox's {used_up}, after which it failed: {error}")
-        return InfraFailed(f"{type(error).__name__}: {error}")
+        return _infra_failed(error)
 
     def _end(self, outcome: Outcome) -> None:
+        """End the episode; what cannot be cleared away or recorded makes ``InfraFailed`` of every outcome.
+
+        Raises:
+            InfraError, OSError: that happened.
+        """
         if self.outcome:
             return  # a signal's handler closed the episode within the turn
         self.outcome = outcome
+        try:
+            self._clear_away()
+        except (InfraError, OSError) as error:
+            self.outcome = _infra_failed(error)
+            raise
+        finally:
+            self._record_end(self.outcome)
+
+    def _record_end(self, outcome: Outcome) -> None:
+        if self.recorder:
+            try:
+                self.recorder.finish(outcome, self.events)
+            except InfraError as error:
+                self.outcome = _infra_failed(error)
+                raise
+
+    def _clear_away(self) -> None:
         sandbox, self._sandbox = self._sandbox, None
         packages, self._packages = self._packages, None
         try:
@@ -395,8 +422,6 @@ class Episode:
         finally:
             if packages:
                 packages.close()
-            if self.recorder:
-                self.recorder.finish(outcome, self.events)
 
     def _require_running(self) -> Sandbox:
         if self.outcome:
@@ -421,8 +446,12 @@ class Episode:
             yield
         except BaseException as error:
             if not self.outcome:
-                self._end(InfraFailed(f"{type(error).__name__}: {error}"))
+                self._end(_infra_failed(error))
             raise
+
+
+def _infra_failed(error: BaseException) -> InfraFailed:
+    return InfraFailed(f"{type(error).__name__}: {error}")
 
 
 def _join(calls: list[ToolCall], observations: list[Observation]) -> str:

@@ -9,15 +9,15 @@ in random order, and all get the date of the tree's files.
 import os
 import secrets
 import shutil
-import uuid
 from pathlib import Path
 
 from agent_env.grading.states import gold_edits, start_edits
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import passing_residence
 from agent_env.store import TREE_TIME, Build, lock
 from blockers.ablation import leave_future
 from blockers.clean_repo import audit_git_dir, make_git_dir
+from blockers.errors import GitError
 from blockers.git_layout import BRANCH
 from tasks.paths import PathKind, path_kind
 from tasks.record import digest_json
@@ -39,6 +39,7 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
 
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
+        InfraError, OSError: the machine failed.
     """
     digest = digest_json([LAYER_FORM, task.shown_id, task.setup_patch])[:16]
     folder = build.folder / "starts" / (f"unblocked-{digest}" if unblocked else digest)
@@ -48,19 +49,18 @@ def task_layer(build: Build, task: Task, *, unblocked: bool = False) -> Path:
     with lock(folder):
         if folder.is_dir():
             return folder
-        beside = folder.with_name(f"new-{uuid.uuid4().hex}")
-        beside.mkdir()
-        try:
+        with passing_residence(build.making) as place:
+            beside = place / "layer"
+            beside.mkdir()
             edits = start_edits(task, build.tree)
             _lay_start(build.tree, edits, beside)
             commit = make_git_dir(build.tree, edits, beside / ".git", untracked=list_files(build.folder / "extra"))
             findings = audit_git_dir(beside / ".git", commit)
-            assert not findings, findings
+            if findings:
+                raise GitError(f"the repository made for {task.id} is not what was meant: {findings[0]}")
             if unblocked:
                 leave_future(beside / ".git", build.tree, {**edits, **gold_edits(task, build.tree)})
             beside.rename(folder)
-        finally:
-            remove_tree(beside)
     return folder
 
 
@@ -81,9 +81,8 @@ def _lay_start(tree: Path, edits: Edits, layer: Path) -> None:
         else:
             (layer / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(tree / path, layer / path)
-    for folder, _, files in os.walk(layer):
-        for name in files:
-            os.utime(Path(folder) / name, (TREE_TIME, TREE_TIME))
+    for path in list_files(layer):
+        os.utime(layer / path, (TREE_TIME, TREE_TIME))
 
 
 def _is_source(tree: Path, path: str) -> bool:

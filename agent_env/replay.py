@@ -9,12 +9,10 @@ calls. A recording without an end (its process was killed) is compared as far as
 """
 
 import difflib
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from agent_env.atif import Agent, Step, Trajectory
@@ -25,6 +23,7 @@ from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
 from blockers.tripwires import Tripwires
 from tasks.errors import BadInputError
+from tasks.scratch import scratch
 
 MAX_DIFF_LINES = 60
 """A longer diff is cut."""
@@ -78,8 +77,8 @@ def replay(trajectory: Trajectory, bench: Workbench, *, exact: bool = False) -> 
     """
     extra = trajectory.extra or {}
     task = bench.pool.task(str(extra.get("task_id")))
-    with tempfile.TemporaryDirectory(prefix="repodojo-replay-") as folder:
-        recorder = TrajectoryRecorder(Path(folder), Agent(name="replay", version="1"), task_id=task.id)
+    with scratch("replay") as folder:
+        recorder = TrajectoryRecorder(folder, Agent(name="replay", version="1"), task_id=task.id)
         with Episode(task, bench.wired_as(_tripwires(extra)), _rules(extra), recorder) as episode:
             prompt = episode.start()
             notes = _notes(trajectory, prompt)

@@ -1,6 +1,6 @@
 """Built environments, kept on this machine: a virtual environment and a clean tree for each Environment record.
 
-    <home>/builds/making/             what is being installed; removed when the process that did it is dead
+    <home>/builds/making/             what is being made; removed when the process that did it is dead
     <home>/builds/<environment id>-<backend>-<python version>-<which>-<kind of CPU>/
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
@@ -40,6 +40,8 @@ INSTALL_SECONDS = 600.0
 
 TREE_TIME = 946_684_800
 """2000-01-01, the date of every file of a clean tree."""
+
+_MAKING = "making"
 
 _UV = "/opt/uv/uv"
 _UV_CACHE = "/opt/uv-cache"
@@ -116,6 +118,11 @@ class Build:
         return self.folder / "modules"
 
     @property
+    def making(self) -> Path:
+        """Where what belongs to it is made, in residences, before it is renamed into its place."""
+        return self.folder.parent / _MAKING
+
+    @property
     def layers(self) -> tuple[Path, ...]:
         """The lower layers of every sandbox of this environment."""
         return (self.tree, self.folder / "extra")
@@ -145,7 +152,7 @@ class EnvironmentStore:
     def __init__(self, backend: SandboxBackend, root: Path | None = None) -> None:
         self.backend = backend
         self.root = root or home() / "builds"
-        self._making = self.root / "making"
+        self._making = self.root / _MAKING
         self._making.mkdir(parents=True, exist_ok=True)
         reap_folders(self._making)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from agent_env.grading.states import gold_edits, start_edits
 from agent_env.layers import LAYER_FORM, start_commit, task_layer
 from agent_env.sandbox.base import Mount
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import passing_residence
 from agent_env.store import Build, lock
+from blockers.errors import GitError
 from blockers.tripwires import (
     MIRROR_DIR,
     SOLUTIONS_DIR,
@@ -51,6 +52,7 @@ def wired_layer(build: Build, task: Task, wires: Tripwires) -> tuple[Path, tuple
 
     Raises:
         PatchError: the task's patch does not fit the environment's tree.
+        InfraError, OSError: the machine failed.
     """
     digest = digest_json([LAYER_FORM, _FORM, task.shown_id, task.setup_patch, task.gold_patch, wires.commit])[:16]
     folder = build.folder / "starts" / f"wired-{digest}"
@@ -65,24 +67,23 @@ def wired_layer(build: Build, task: Task, wires: Tripwires) -> tuple[Path, tuple
 
 
 def _make(folder: Path, clean: Path, build: Build, task: Task, wires: Tripwires) -> None:
-    beside = folder.with_name(f"new-{uuid.uuid4().hex}")
-    beside.mkdir()
-    try:
+    with passing_residence(build.making) as place:
+        beside = place / "wired"
+        beside.mkdir()
         layer = beside / "layer"
         shutil.copytree(clean, layer, symlinks=True)
         path, source = _decoy_file(build, task)
         edits = {**start_edits(task, build.tree), path: decoy_source(source, wires.commit)}
         commit = start_commit(layer)
         findings = audit_wired(layer / ".git", commit, lay_decoy_commit(layer / ".git", build.tree, edits))
-        assert not findings, findings
+        if findings:
+            raise GitError(f"the repository made for {task.id} is not what was meant: {findings[0]}")
         for name, file, text in (
             ("solutions", f"{task.repo}.patch", make_patch({path: source}, {path: decoy_source(source, wires.patch)})),
             ("mirror", "mirror.conf", mirror_configuration(wires)),
         ):
             _lay_readable(beside / name / file, text)
         beside.rename(folder)
-    finally:
-        remove_tree(beside)
 
 
 def _lay_readable(path: Path, text: str) -> None:

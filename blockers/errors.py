@@ -5,7 +5,8 @@ RepoDojoError
 │   └── PatchError
 │       └── PatchRefusedError   a patch holds something that never crosses to the grader
 └── InfraError
-    ├── GitError                the git program is missing, or failed on a repository of our own making
+    ├── GitError                the git program failed, or a repository of our own making is not what was meant
+    │   └── GitUnavailableError     it is missing, could not be started, or was killed: nothing is said of a repository
     └── AuditError              a search for leaks did not run to its end, so nothing is proven
 """
 
@@ -33,7 +34,11 @@ class PatchRefusedError(PatchError):
 
 
 class GitError(InfraError):
-    """The git program is missing or failed where it must not."""
+    """The git program failed where it must not, or what it made is not what was meant."""
+
+
+class GitUnavailableError(GitError):
+    """The git program is missing, could not be started, or was killed; that says nothing of a repository."""
 
 
 class AuditError(InfraError):

@@ -7,14 +7,14 @@ named by its vector where the vector is known. The audited directory's own confi
 Not proven: that packs and loose objects carry no bytes beyond their objects (``git fsck`` sees those).
 """
 
-import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from blockers.errors import GitError
+from blockers.errors import GitError, GitUnavailableError
 from blockers.findings import Finding
 from blockers.git_layout import ATTRIBUTES, BRANCH, CONFIG, HEAD, IDENTITY, MESSAGE, run_git, write_skeleton
+from tasks.scratch import scratch
 
 _HEX = "[0-9a-f]"
 
@@ -74,7 +74,7 @@ def audit_git_dir(git_dir: Path, commit: str) -> list[Finding]:
     """Everything in ``git_dir`` that is not the one root ``commit``: empty for what ``make_git_dir`` made.
 
     Raises:
-        GitError: git is missing.
+        GitUnavailableError: git is missing, could not be started, or was killed.
     """
     if git_dir.is_symlink() or not git_dir.is_dir():
         return [Finding("worktree", git_dir.name, None, "a file or link that points to a git directory elsewhere")]
@@ -129,13 +129,15 @@ def _ref_findings(git_dir: Path, commit: str) -> Iterator[Finding]:
 
 def _object_findings(git_dir: Path, commit: str) -> Iterator[Finding]:
     """Findings over all objects, read through a scratch repository that borrows only the object store."""
-    with tempfile.TemporaryDirectory(prefix="repodojo-audit-") as scratch:
-        write_skeleton(Path(scratch))
-        variables = {"GIT_DIR": scratch, "GIT_OBJECT_DIRECTORY": str((git_dir / "objects").absolute())}
+    with scratch("audit") as borrower:
+        write_skeleton(borrower)
+        variables = {"GIT_DIR": str(borrower), "GIT_OBJECT_DIRECTORY": str((git_dir / "objects").absolute())}
         try:
             listed = run_git("cat-file", "--batch-all-objects", "--batch-check", variables=variables).decode()
             raw = run_git("cat-file", "commit", commit, variables=variables)
             closure = run_git("ls-tree", "-rtz", "--full-tree", commit, variables=variables)
+        except GitUnavailableError:
+            raise
         except GitError as error:
             yield Finding("damaged", "objects", None, str(error))
             return
@@ -164,6 +166,8 @@ def _ancestors(raw: bytes, kinds: dict[str, str], variables: dict[str, str]) -> 
     present = [parent for parent in parents if parent in kinds]
     try:
         return set(run_git("rev-list", *present, variables=variables).decode().split()) if present else set()
+    except GitUnavailableError:
+        raise
     except GitError:
         return set(present)  # the history is cut short somewhere; its commits are findings either way
 
@@ -184,6 +188,8 @@ def _index_findings(git_dir: Path, closure: bytes, variables: dict[str, str]) ->
         staged = run_git(
             "ls-files", "-sz", variables={**variables, "GIT_INDEX_FILE": str((git_dir / "index").absolute())}
         )
+    except GitUnavailableError:
+        raise
     except GitError as error:
         yield Finding("damaged", "index", None, str(error))
         return

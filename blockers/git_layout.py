@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from blockers.errors import GitError
+from blockers.errors import GitError, GitUnavailableError
 
 BRANCH = "refs/heads/main"
 
@@ -48,7 +48,8 @@ def run_git(*arguments: str, variables: Mapping[str, str], stdin: bytes = b"") -
     """Run git apart from the user's settings and return its standard output.
 
     Raises:
-        GitError: git is missing, or failed.
+        GitError: git failed.
+        GitUnavailableError: it is missing, could not be started, or was killed.
     """
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -63,7 +64,10 @@ def run_git(*arguments: str, variables: Mapping[str, str], stdin: bytes = b"") -
     try:
         done = subprocess.run(command, env=environment | dict(variables), input=stdin, capture_output=True, check=False)
     except OSError as error:
-        raise GitError(f"the git program could not be run ({error}); install git 2.38 or newer") from error
+        message = f"the git program could not be run ({error}); where it is missing, install git 2.38 or newer"
+        raise GitUnavailableError(message) from error
+    if done.returncode < 0:
+        raise GitUnavailableError(f"git {arguments[0]} was killed by signal {-done.returncode}")
     if done.returncode:
         shown = done.stderr.decode(errors="replace").strip()
         raise GitError(f"git {arguments[0]} failed with {done.returncode}: {shown[:2000]}")

@@ -10,6 +10,8 @@ Rooms above add their own leaves in their own ``errors.py``. A message names wha
 to mend it.
 """
 
+import errno
+
 
 class RepoDojoError(Exception):
     """Base of every error that RepoDojo raises on purpose."""
@@ -29,3 +31,21 @@ class PatchError(BadInputError):
 
 class InfraError(RepoDojoError, RuntimeError):
     """The machine failed (disk, kernel, daemon): retried, counted and shown, never scored."""
+
+
+_OF_THE_MACHINE = frozenset(
+    {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+"""A disk that cannot be read or is damaged, a server of files that forgot one, no descriptors, no memory."""
+
+
+def is_of_machine(error: OSError) -> bool:
+    """Whether the machine failed where files are read that a policy has written: all other errors (no such file, no
+    permission, a name too long, ...) it can bring about itself."""
+    return error.errno in _OF_THE_MACHINE
+
+
+def raise_if_of_machine(error: OSError) -> None:
+    """For ``os.walk``, which passes over every error by itself."""
+    if is_of_machine(error):
+        raise error

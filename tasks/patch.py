@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from tasks.errors import PatchError
+from tasks.errors import InfraError, PatchError
+from tasks.scratch import scratch
 from tasks.tree import Edits
 
 Reader = Callable[[str], bytes | None]
@@ -35,14 +35,15 @@ def make_patch(before: Edits, after: Edits) -> str:
 
     Raises:
         PatchError: a changed file is not text.
+        InfraError: git was killed.
     """
     changed = sorted(path for path in set(before) | set(after) if before.get(path) != after.get(path))
     if not changed:
         return ""
-    with tempfile.TemporaryDirectory(prefix="repodojo-diff-") as scratch:
+    with scratch("diff") as root:
         for side, files in (("a", before), ("b", after)):
-            (Path(scratch) / side).mkdir()
-            _lay(Path(scratch) / side, {path: files.get(path) for path in changed})
+            (root / side).mkdir()
+            _lay(root / side, {path: files.get(path) for path in changed})
         command = [
             "git",
             "-c",
@@ -57,7 +58,8 @@ def make_patch(before: Edits, after: Edits) -> str:
             "a",
             "b",
         ]
-        done = subprocess.run(command, cwd=scratch, env=_GIT_ENVIRONMENT, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=root, env=_GIT_ENVIRONMENT, capture_output=True, check=False)
+    _require_alive(done)
     if done.returncode not in (0, 1):
         raise PatchError(f"git could not compare {len(changed)} files: {done.stderr.decode(errors='replace').strip()}")
     try:
@@ -83,6 +85,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
 
     Raises:
         PatchError: the diff does not parse, leaves the tree, or does not apply exactly.
+        InfraError: git was killed.
     """
     if not patch.strip():
         return {}
@@ -92,8 +95,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
     for path in paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise PatchError(f"the diff names {path!r}, which is outside the tree")
-    with tempfile.TemporaryDirectory(prefix="repodojo-apply-") as scratch:
-        root = Path(scratch)
+    with scratch("apply") as root:
         _lay(root, {path: read(path) for path in paths})
         done = subprocess.run(
             ["git", "apply", "--whitespace=nowarn", "-"],
@@ -103,6 +105,7 @@ def apply_patch(patch: str, read: Reader) -> dict[str, bytes | None]:
             capture_output=True,
             check=False,
         )
+        _require_alive(done)
         if done.returncode:
             raise PatchError(f"the diff does not apply: {done.stderr.decode(errors='replace').strip()}")
         return {path: (root / path).read_bytes() if (root / path).is_file() else None for path in paths}
@@ -118,6 +121,12 @@ def reader(root: Path, *layers: Edits) -> Reader:
         return (root / path).read_bytes() if (root / path).is_file() else None
 
     return read
+
+
+def _require_alive(done: "subprocess.CompletedProcess[bytes]") -> None:
+    """That a signal ended git says nothing about the diff: the machine ran out of memory, or somebody meant it."""
+    if done.returncode < 0:
+        raise InfraError(f"git was killed by signal {-done.returncode} at a diff")
 
 
 def _lay(root: Path, files: Edits) -> None:

@@ -10,16 +10,20 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from tasks.errors import BadInputError
+from tasks.errors import BadInputError, raise_if_of_machine
 
 Edits = Mapping[str, bytes | None]
 """Changed files on top of a tree: relative POSIX path to new content, or None where the file is gone."""
 
 
 def list_files(root: Path) -> list[str]:
-    """Relative POSIX paths of all regular files and symlinks below ``root``, sorted; ``.git`` is left out."""
+    """Relative POSIX paths of all regular files and symlinks below ``root``, sorted; ``.git`` is left out.
+
+    Raises:
+        OSError: the machine failed. A folder that is absent or closed to us counts as empty.
+    """
     found = []
-    for folder, names, files in os.walk(root):
+    for folder, names, files in os.walk(root, onerror=raise_if_of_machine):
         links = [name for name in names if (Path(folder) / name).is_symlink()]
         names[:] = [name for name in names if name != ".git" and name not in links]
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in files + links if name != ".git"]

@@ -7,13 +7,12 @@ could load it. What it gets of the others, it has as source anyway.
 """
 
 import shutil
-import uuid
 from collections.abc import Collection, Sequence
 from glob import escape
 from pathlib import Path, PurePosixPath
 
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Mount, SandboxBackend
-from agent_env.sandbox.residence import remove_tree
+from agent_env.sandbox.residence import passing_residence, remove_tree
 from agent_env.store import Build, lock
 from tasks.environment import Environment
 from tasks.paths import PathKind, path_kind
@@ -42,14 +41,14 @@ def ensure_bytecode(backend: SandboxBackend, build: Build) -> None:
     with lock(build.bytecode):
         if build.bytecode.is_dir():
             return
-        beside = build.folder / f"bytecode-{uuid.uuid4().hex}"
-        beside.mkdir()
-        packages = beside / _PACKAGES
-        packages.mkdir()
-        _collect(backend, build, packages, PLAIN_ASSERTIONS)
-        _collect(backend, build, packages)
-        _sort(packages / _WORK, beside)
-        beside.rename(build.bytecode)
+        with passing_residence(build.making) as place:
+            beside = place / "modules"
+            packages = beside / _PACKAGES
+            packages.mkdir(parents=True)
+            _collect(backend, build, packages, PLAIN_ASSERTIONS)
+            _collect(backend, build, packages)
+            _sort(packages / _WORK, beside)
+            beside.rename(build.bytecode)
 
 
 def bytecode_mounts(build: Build, changed: Collection[str] | None, *, tests: bool) -> tuple[Mount, ...]:
@@ -63,29 +62,32 @@ def bytecode_mounts(build: Build, changed: Collection[str] | None, *, tests: boo
     mounts = (Mount(source=build.bytecode / _PACKAGES, target=BYTECODE_DIR),)
     if changed is None and not tests:
         return mounts
-    return (*mounts, Mount(source=_of_state(build.bytecode, changed, tests=tests), target=f"{BYTECODE_DIR}/{_WORK}"))
+    return (*mounts, Mount(source=_of_state(build, changed, tests=tests), target=f"{BYTECODE_DIR}/{_WORK}"))
 
 
-def _of_state(compiled: Path, changed: Collection[str] | None, *, tests: bool) -> Path:
+def _of_state(build: Build, changed: Collection[str] | None, *, tests: bool) -> Path:
     """The folder with what a state may see of the work tree's bytecode, made where it is not there yet."""
+    compiled = build.bytecode
     source = compiled / _SOURCE
     held_back = sorted(path for path in changed or () if any((source / path).parent.glob(_bytecode_of(path))))
     target = compiled / f"state-{digest_json([None if changed is None else held_back, tests])[:20]}"
     if target.is_dir():
         return target
-    beside = compiled / f"making-{uuid.uuid4().hex}"
-    beside.mkdir()
-    if tests:
-        shutil.copytree(compiled / _TESTS, beside, dirs_exist_ok=True)
-    if changed is not None:
-        shutil.copytree(source, beside, dirs_exist_ok=True)
-        for path in held_back:
-            for file in (beside / path).parent.glob(_bytecode_of(path)):
-                file.unlink()
-    try:
-        beside.rename(target)
-    except OSError:  # another thread or process was first
-        shutil.rmtree(beside)
+    with passing_residence(build.making) as place:
+        beside = place / "state"
+        beside.mkdir()
+        if tests:
+            shutil.copytree(compiled / _TESTS, beside, dirs_exist_ok=True)
+        if changed is not None:
+            shutil.copytree(source, beside, dirs_exist_ok=True)
+            for path in held_back:
+                for file in (beside / path).parent.glob(_bytecode_of(path)):
+                    file.unlink()
+        try:
+            beside.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another thread or process was first
+                raise
     return target
 
 

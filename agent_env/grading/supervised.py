@@ -1,11 +1,11 @@
 """A process inside a fresh sandbox, under the supervisor, whose report nobody else can make (``runner/``)."""
 
-import contextlib
 import hmac
 import json
 import secrets
+import signal
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,7 @@ from agent_env.grading.bytecode import BYTECODE_DIR
 from agent_env.sandbox.base import VENV_DIR, CommandResult, Limits, Mount, SandboxBackend, StopCause
 from agent_env.sandbox.hostroot import HOME_DIR
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
+from agent_env.sandbox.residence import passing_residence, residence_base
 from agent_env.store import Build
 from tasks.tree import Edits
 
@@ -56,8 +56,8 @@ def run_supervised(
 ) -> Said:
     """Run one of the runner's programs on a state, without network.
 
-    Once more where the sandbox's processes were killed: that may have been the machine, as when Docker Engine was
-    restarted, and code under test that kills them does so again.
+    Once more where its processes were killed, some or all: that may have been the machine, as when Docker Engine was
+    restarted or memory ran out on the host, and code under test that kills them does so again.
 
     Args:
         edits: the state, over the environment's tree.
@@ -72,7 +72,14 @@ def run_supervised(
     """
     given = (backend, build, edits, child, request, mounts, watched, timeout)
     said = _run(*given)
-    return _run(*given) if said.stopped is StopCause.SHELL_DIED and said.lines is None else said
+    return _run(*given) if _was_killed(said) else said
+
+
+def _was_killed(said: Said) -> bool:
+    """Whether the supervisor, or the process it watched, was ended from outside of both and by no limit."""
+    if said.lines is None:
+        return said.stopped in (None, StopCause.SHELL_DIED)
+    return said.stopped is None and said.status == -signal.SIGKILL
 
 
 def _run(
@@ -89,7 +96,8 @@ def _run(
     key, label = secrets.token_hex(32), secrets.token_hex(16)
     head = [key, label, *(f"{name}={value}" for name, value in _variables(build).items())]
     whole = "\0".join(head) + "\0\0" + json.dumps(request)
-    with _laid(edits) as layer:
+    with passing_residence(residence_base()) as layer:
+        lay_edits(edits, layer)
         runner = Mount(source=RUNNER_DIR, target=_RUNNER)
         sandbox = backend.create(build.spec(layer, limits=_LIMITS, mounts=(runner, *mounts)))
         try:
@@ -101,17 +109,6 @@ def _run(
         finally:
             sandbox.close()
     return _read(done, key, label, time.monotonic() - begun)._replace(rewritten=rewritten)
-
-
-@contextlib.contextmanager
-def _laid(edits: Edits) -> Iterator[Path]:
-    """The edits as a layer of files, for as long as the context lasts."""
-    folder = new_residence(residence_base())
-    try:
-        lay_edits(edits, folder)
-        yield folder
-    finally:
-        remove_residence(folder)
 
 
 def _variables(build: Build) -> dict[str, str]:

@@ -181,6 +181,9 @@ class Sandbox(Protocol):
 
         Read by the host from the writable layer; works after ``stop``, and best then. Symlinks, devices and ``.git``
         are left out: they never cross.
+
+        Raises:
+            OSError: the machine failed, so that what changed is not known.
         """
         ...
 

@@ -74,13 +74,17 @@ class Group:
         self._pids_file = hierarchy.folders["pids"] / name / "pids.events"
         self._join_file = hierarchy.join_file
         self._folders = {hierarchy.folders[controller] / name for controller in settings}
-        for folder in self._folders:
-            folder.mkdir(exist_ok=True)
-        for controller, files in settings.items():
-            for file, content in files.items():
-                path = hierarchy.folders[controller] / name / file
-                with contextlib.suppress(*([OSError] if file in _OPTIONAL else [])):
-                    path.write_text(content)
+        try:
+            for folder in self._folders:
+                folder.mkdir(exist_ok=True)
+            for controller, files in settings.items():
+                for file, content in files.items():
+                    path = hierarchy.folders[controller] / name / file
+                    with contextlib.suppress(*([OSError] if file in _OPTIONAL else [])):
+                        path.write_text(content)
+        except OSError:
+            self.remove()
+            raise
 
     def join_files(self) -> list[str]:
         """The files that a process of one thread writes 0 to in order to join, with all that it will start."""

@@ -18,6 +18,12 @@ READ_LIMIT = 64 << 20
 _OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH, _RESOLVE_IN_ROOT = 0x02, 0x04, 0x08, 0x10
 
+_KERNEL_FILES = frozenset({0x9FA0, 0x62656572, 0x27E0EB, 0x63677270})
+"""Filesystems by their numbers, as in ``linux/magic.h``: proc, sysfs, control groups of both versions."""
+
+_STATUS_ROOM = 128
+"""Bytes, more than ``struct statfs`` has."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,7 +51,7 @@ def _openat2(root: int, path: str, flags: int, mode: int, resolve: int) -> int:
 
 
 def read_in_root(root: int, path: str, *, user: int | None = None) -> bytes:
-    """Content of a regular file; a device, pipe or socket is a PermissionError.
+    """Content of a regular file; a device, a pipe, a socket and a file of the kernel's are a PermissionError.
 
     Args:
         user: whose permissions count; this process's own where None.
@@ -121,3 +127,15 @@ def _require_regular(descriptor: int, path: str) -> None:
         raise IsADirectoryError(f"{path} is a directory")
     if not stat.S_ISREG(mode):
         raise PermissionError(f"{path} is not a regular file")
+    if _is_of_kernel(descriptor):
+        # It answers by who asks, which is the host here; and /proc/1/mem fails as a broken disk does.
+        raise PermissionError(f"{path} is the kernel's, and only commands get at it")
+
+
+def _is_of_kernel(descriptor: int) -> bool:
+    """Whether a file is made up by the kernel while it is read."""
+    status = ctypes.create_string_buffer(_STATUS_ROOM)
+    if _libc.fstatfs(descriptor, status) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return ctypes.c_long.from_buffer(status).value in _KERNEL_FILES

@@ -302,13 +302,12 @@ class LocalSandbox(ABC):
         what is mounted there goes with them.
         """
         with self._root() as root:
-            has_mounts = _has_mounts(root)
             try:
                 found = work(root)
-                if _has_mounts(root) or not has_mounts:
+                if _has_mounts(root):
                     return found
             except OSError:
-                if _has_mounts(root) or not has_mounts:
+                if _has_mounts(root):
                     raise
             self._require_running().end()
         with self._root() as root:
@@ -330,10 +329,15 @@ class LocalSandbox(ABC):
         for _ in range(2):
             tree = self._living(BoundedOutput(len(REVIVED)))
             try:
-                return tree.open_root()
+                root = tree.open_root()
             except OSError as error:
                 why = str(error)
-                tree.end()
+            else:
+                if _has_mounts(root):
+                    return root
+                os.close(root)  # it is dying, and shows what lies below its mounts
+                why = "its mounts are gone"
+            tree.end()
         raise SandboxError(f"the sandbox is gone: {why}")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from agent_env.sandbox.inroot import open_beneath
+from tasks.errors import is_of_machine
 from tasks.patch import make_patch
 from tasks.tree import Edits, list_files
 
@@ -64,6 +65,9 @@ def changed_files(upper: Path, layers: Sequence[Path]) -> dict[str, bytes | None
 
     Symlinks, devices, sockets and everything below a ``.git`` are left out. Safe while hostile processes still write:
     a folder is opened below ``upper`` without following links, and a file in its folder.
+
+    Raises:
+        OSError: the machine failed; what it could not read must not pass for unchanged.
     """
     changes: dict[str, bytes | None] = {}
     room = TOTAL_LIMIT
@@ -138,35 +142,45 @@ def _opened(root: int, folder: str) -> Iterator[tuple[int, list[str]]]:
     """A descriptor of a folder and what is in it; an empty list where it is gone, or closed to us."""
     descriptor = -1
     names: list[str] = []
-    with contextlib.suppress(OSError):
-        descriptor = open_beneath(root, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-        names = sorted(entry.name for entry in os.scandir(descriptor))
     try:
+        with _unless_of_machine():
+            descriptor = open_beneath(root, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+            with os.scandir(descriptor) as entries:
+                names = sorted(entry.name for entry in entries)
         yield descriptor, names
     finally:
         if descriptor >= 0:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _unless_of_machine() -> Iterator[None]:
+    """Pass over an error that hostile processes can cause: what is read is gone, swapped, or closed to us."""
+    try:
+        yield
+    except OSError as error:
+        if is_of_machine(error):
+            raise
+
+
 def _mode(descriptor: int, name: str) -> int:
     """The kind of a directory entry, as in ``st_mode``; 0 where it is gone."""
-    try:
-        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-    except OSError:
-        return 0
+    mode = 0
+    with _unless_of_machine():
+        mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+    return mode
 
 
 def _entry(descriptor: int, name: str, path: str, layers: Sequence[Path], room: int) -> dict[str, bytes | None]:
     """The change that one upper entry stands for, if any."""
-    try:
-        if stat.S_ISREG(_mode(descriptor, name)):
-            content = _read(descriptor, name, room)
-            below = dict.fromkeys(gone for gone in _lower_files(layers, path) if gone != path)
-            return below if content == read_through(layers, path) else {path: content} | below
-    except OSError:
-        return {}  # gone or swapped since it was listed: a live sandbox
-    # A whiteout, or something that is not a file in the place of what stood below.
-    return dict.fromkeys(_lower_files(layers, path))
+    if not stat.S_ISREG(_mode(descriptor, name)):
+        # A whiteout, or something that is not a file in the place of what stood below.
+        return dict.fromkeys(_lower_files(layers, path))
+    with _unless_of_machine():  # gone or swapped since it was listed: a live sandbox
+        content = _read(descriptor, name, room)
+        below = dict.fromkeys(gone for gone in _lower_files(layers, path) if gone != path)
+        return below if content == read_through(layers, path) else {path: content} | below
+    return {}
 
 
 def _read(descriptor: int, name: str, room: int) -> bytes:
@@ -184,10 +198,9 @@ def _is_opaque(descriptor: int) -> bool:
 
 
 def _says_yes(path: Path, attribute: str) -> bool:
-    try:
+    with _unless_of_machine():
         return os.getxattr(path, attribute) == b"y"
-    except OSError:
-        return False
+    return False
 
 
 def _lower_files(layers: Sequence[Path], path: str) -> Iterator[str]:

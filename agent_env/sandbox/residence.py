@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.cgroup import group_folders, remove_group_folder
 from agent_env.sandbox.orphans import kill_orphans
 from tasks.errors import BadInputError
+from tasks.owner import is_owner_alive, owner_name
+from tasks.scratch import reap_scratch
 
 _numbers = itertools.count()
 _bases: set[Path] = set()
@@ -81,6 +84,20 @@ def _base(*, in_memory: bool) -> Path:
     return Path(tempfile.gettempdir()) / folder
 
 
+@contextlib.contextmanager
+def passing_residence(base: Path) -> Iterator[Path]:
+    """An empty folder for as long as the context lasts; a reaper removes it where this process dies in it.
+
+    Raises:
+        SandboxError: as for ``new_residence``.
+    """
+    folder = new_residence(base)
+    try:
+        yield folder
+    finally:
+        remove_residence(folder)
+
+
 def remove_residence(folder: Path) -> None:
     """Remove a sandbox's folder, and its owner's folder if that was the last one."""
     remove_tree(folder)
@@ -106,8 +123,12 @@ def remove_tree(folder: Path) -> None:
 
 
 def reap_residences(base: Path) -> int:
-    """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were."""
+    """Remove the folders and control groups of host processes that are dead; returns how many sandboxes they were.
+
+    Their scratch folders go as well.
+    """
     kill_orphans()  # they keep their groups
+    reap_scratch()
     reaped = reap_folders(base)
     for group in group_folders():
         if not is_owner_alive(group.name):
@@ -127,43 +148,8 @@ def reap_folders(base: Path) -> set[str]:
     return reaped
 
 
-def owner_name() -> str:
-    """What the names of all that this process's sandboxes make begin with.
-
-    Raises:
-        OSError: it has no descriptor left to find that out.
-    """
-    return _name_of(os.getpid())
-
-
-@cache
-def _name_of(pid: int) -> str:
-    return f"{pid}-{_start_time(pid)}"
-
-
-def is_owner_alive(name: str) -> bool:
-    """Whether the host process that a sandbox, or its owner's folder, is named for still runs; a name of another kind
-    counts as alive."""
-    pid, _, rest = name.partition("-")
-    start = rest.partition("-")[0]
-    return not (pid.isdigit() and start.isdigit()) or _start_time(int(pid)) == int(start)
-
-
 @atexit.register
 def _remove_own() -> None:
     """An orderly end leaves nothing, also of what was forgotten or could not be removed when it was let go of."""
     for base in _bases:
         remove_tree(base / owner_name())
-
-
-def _start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (proc(5), stat field 22); None where there is none.
-
-    Raises:
-        OSError: it cannot be told, as by a process without descriptors: nobody may be taken for dead then.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(text.rpartition(")")[2].split()[19])

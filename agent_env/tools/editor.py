@@ -16,6 +16,7 @@ from agent_env.tools.edit_history import EditHistory, PastEdit, is_changed_since
 from agent_env.tools.lines import split_lines
 from agent_env.tools.matching import Place, explain_mismatch, find_once
 from agent_env.tools.observation import Observation, clip
+from tasks.errors import is_of_machine
 
 MAX_FILE_BYTES = 10_000_000
 """Largest file that the editor opens."""
@@ -80,7 +81,12 @@ class Editor:
         }
 
     def run(self, sandbox: Sandbox, arguments: EditArguments) -> Observation:
-        """Carry out one command; what the file system or the text refuses is told."""
+        """Carry out one command; what the file system or the text refuses is told.
+
+        Raises:
+            SandboxError: as for the sandbox.
+            OSError: the machine failed.
+        """
         _check_use(arguments)
         try:
             text = self._commands[arguments.command](sandbox, arguments)
@@ -89,6 +95,8 @@ class Editor:
         except IsADirectoryError:
             text = f"Error: {arguments.path} is a directory. List it with bash: ls {arguments.path}"
         except OSError as error:
+            if is_of_machine(error):
+                raise
             text = f"Error: cannot {arguments.command} {arguments.path}: {error.strerror or error}"
         return Observation(clip(text, self._chars))
 

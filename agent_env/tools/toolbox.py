@@ -61,7 +61,7 @@ class Toolbox:
         """Run one call.
 
         Raises:
-            SandboxError: the sandbox is gone; no mistake of the policy raises.
+            SandboxError, OSError: the sandbox is gone, or the machine failed; no mistake of the policy raises.
         """
         tool = self.tools.get(call.name)
         if tool is None:

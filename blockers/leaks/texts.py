@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.errors import raise_if_of_machine
+
 MAX_BYTES = 32 << 20
 """Largest file, archive member or unpacked stream that is read; what lies beyond is not seen."""
 
@@ -67,8 +69,12 @@ class Document(NamedTuple):
 
 
 def documents(root: Path) -> Iterator[Document]:
-    """All texts below ``root``. Symlinks are not followed; a repository (``.git``) is one empty text, not entered."""
-    for folder, folders, files in os.walk(root):
+    """All texts below ``root``. Symlinks are not followed; a repository (``.git``) is one empty text, not entered.
+
+    Raises:
+        OSError: the machine failed, so that not all could be read.
+    """
+    for folder, folders, files in os.walk(root, onerror=raise_if_of_machine):
         for name in sorted(files + [name for name in folders if name in REPOSITORIES]):
             path = Path(folder) / name
             if name in REPOSITORIES:

@@ -10,7 +10,6 @@ Not guaranteed: that the ids stay when a newer release appears, since the window
 
 import hashlib
 import logging
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from env_builder.sources.git import GitSource
 from env_builder.sources.synthesis import Step, write_history
 from env_builder.sources.walk import read_tree
 from tasks.home import home
+from tasks.scratch import scratch
 
 NEWEST = 12
 """How many releases make up the history: the newest of those in the requested range."""
@@ -113,10 +113,10 @@ def _steps(name: str, finder: PackageFinder, releases: list[tuple[Version, Packa
 
 
 def _unpack(name: str, finder: PackageFinder, version: Version, package: Package) -> Step:
-    with tempfile.TemporaryDirectory(prefix="repodojo-release-") as scratch:
+    with scratch("release") as folder:
         downloads = home() / "sdists" / canonicalize_name(name)
         try:
-            tree = finder.download_and_unpack(package.link, Path(scratch) / "tree", downloads)
+            tree = finder.download_and_unpack(package.link, folder / "tree", downloads)
         except UnpackError as error:
             raise SourceError(f"{package.link.filename} is refused: {error}") from error
         except HTTPErrors as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from env_builder.snapshot import EXECUTABLE_MODE, SYMLINK_MODE, TreeFile
+from tasks.errors import raise_if_of_machine
 
 MADE_FOLDERS = frozenset(
     {"__pycache__", "node_modules", ".tox", ".nox", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -15,7 +16,7 @@ MADE_FOLDERS = frozenset(
 
 def read_tree(root: Path) -> Iterator[TreeFile]:
     """All files and symlinks below ``root``, in a fixed order, less what tools make."""
-    for folder, names, files in os.walk(root):
+    for folder, names, files in os.walk(root, onerror=raise_if_of_machine):
         here = Path(folder)
         links = [name for name in names if (here / name).is_symlink()]
         names[:] = sorted(name for name in names if name not in links and not _is_made(here / name))

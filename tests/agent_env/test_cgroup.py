@@ -54,6 +54,12 @@ def test_a_group_holds_its_processes_and_goes() -> None:
     assert all(folder.name != name for folder in group_folders())
 
 
+def test_a_group_that_cannot_be_made_whole_leaves_nothing() -> None:
+    name = f"{os.getpid()}-1-refused"
+    assert make_group(name, Limits(processes=-5)) is None
+    assert all(folder.name != name for folder in group_folders())
+
+
 def test_a_group_that_is_gone_may_be_removed_again(tmp_path: Path) -> None:
     remove_group_folder(tmp_path / "not-there")
 

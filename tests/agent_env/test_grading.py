@@ -1,18 +1,14 @@
 """Grading: gold 1, nothing 0, and none of these ways to fake it. Real runs on the small project."""
 
-import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from agent_env.grading import Grade, TestStatus, grade, run_suite
 from agent_env.grading.bytecode import bytecode_mounts, ensure_bytecode
 from agent_env.grading.states import gold_edits, start_edits
-from agent_env.sandbox.base import Limits, Problem, Sandbox, SandboxBackend, SandboxSpec, StopCause
+from agent_env.sandbox.base import Limits, StopCause
 from agent_env.sandbox.cgroup import make_group
-from agent_env.sandbox.processes import FirstProcess, descendants
 from agent_env.store import Build, EnvironmentStore
 from agent_env.workbench import Workbench
 from blockers.attacks.programs import KNOWN
@@ -49,55 +45,6 @@ def test_gold_earns_1_each_time(task: Task, build: Build, attempt: Attempt) -> N
 def test_nothing_earns_0(attempt: Attempt) -> None:
     grading = attempt({})
     assert (grading.reward, grading.reason) == (0, "tests_failed")
-
-
-class KillingBackend:
-    """The first sandboxes it makes are killed by the host while their first command runs."""
-
-    def __init__(self, backend: SandboxBackend, victims: int) -> None:
-        self._backend = backend
-        self.name = backend.name
-        self.victims = victims
-
-    def create(self, spec: SandboxSpec) -> Sandbox:
-        sandbox = self._backend.create(spec)
-        if self.victims > 0:
-            self.victims -= 1
-            threading.Thread(target=self._strike, args=(sandbox._tree.first,)).start()  # type: ignore[attr-defined]
-        return sandbox
-
-    def _strike(self, first: FirstProcess) -> None:
-        while not any(b"supervisor" in _command_line(pid) for pid in descendants(first.pid)) and not first.is_gone():
-            time.sleep(0.001)
-        first.kill()
-
-    def problems(self) -> list[Problem]:
-        return self._backend.problems()
-
-    def reap(self) -> int:
-        return self._backend.reap()
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def test_a_grading_that_the_machine_killed_is_repeated(task: Task, build: Build, store: EnvironmentStore) -> None:
-    ensure_bytecode(store.backend, build)  # else the victim would be the sandbox that compiles
-    backend = KillingBackend(store.backend, victims=1)
-    assert grade(task, gold_edits(task, build.tree), build, backend).reward == 1
-    assert backend.victims == 0
-
-
-def test_but_only_once(task: Task, build: Build, store: EnvironmentStore) -> None:
-    ensure_bytecode(store.backend, build)
-    backend = KillingBackend(store.backend, victims=3)
-    grading = grade(task, gold_edits(task, build.tree), build, backend)
-    assert (grading.reward, grading.reason) == (0, "no_result")
-    assert backend.victims == 1
 
 
 def test_tests_and_configuration_do_not_cross(task: Task, build: Build, attempt: Attempt) -> None:

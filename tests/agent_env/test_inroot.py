@@ -99,3 +99,18 @@ def test_another_user_has_that_users_permissions_and_files(root: tuple[Path, int
     write_in_root(root[1], "/d/new", b"x", user=1000)
     assert ((root[0] / "d" / "new").stat().st_uid, (root[0] / "d" / "new").stat().st_gid) == (1000, 1000)
     write_in_root(root[1], "/f", b"root again")
+
+
+def test_files_of_the_kernels_are_not_passed_on() -> None:
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    name = Path(f"/proc/{os.getpid()}/comm")
+    before = name.read_text()
+    try:
+        for path in ("/proc/version", f"/proc/{os.getpid()}/mem", "/sys/kernel/uevent_seqnum"):
+            with pytest.raises(PermissionError, match="the kernel's"):
+                read_in_root(root, path)
+        with pytest.raises(PermissionError, match="the kernel's"):
+            write_in_root(root, str(name), b"changed")
+    finally:
+        os.close(root)
+    assert name.read_text() == before

@@ -1,6 +1,8 @@
 """Layers and what changed over them: plain folders that look as the kernel leaves them."""
 
+import errno
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -158,3 +160,24 @@ def test_laying_edits_shows_as_those_edits(base: dict[str, bytes], data: st.Data
         assert changed_files(upper, (lower,)) == edits
         shown = {path: read_through((lower, upper), path) for path in list_files(lower)}
         assert shown == base | edits
+
+
+def test_changes_are_whole_or_an_error_where_descriptors_run_out(tmp_path: Path) -> None:
+    below = layer(tmp_path / "0", dict(BASE))
+    upper = layer(tmp_path / "1", {"a": b"other", "d/b": None, "d/e/c": b"new", "more/x": b"4"})
+    os.setxattr(upper / "d/e", "user.overlay.opaque", b"y")
+    whole = changed_files(upper, (below,))
+    assert len(whole) == 4
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    refused = 0
+    try:
+        for limit in range(3, 128):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+            try:
+                assert changed_files(upper, (below,)) == whole
+            except OSError as error:
+                assert error.errno == errno.EMFILE  # noqa: PT017 - most fail, the last do not
+                refused += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 2 < refused < 125

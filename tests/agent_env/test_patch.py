@@ -1,10 +1,13 @@
 """Diffs as the sandboxes make them: applied to where they began, they give what was changed."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import PatchError
+from tasks import patch
+from tasks.errors import InfraError, PatchError
 from tasks.patch import apply_patch, make_patch
 
 texts = st.lists(st.sampled_from(["a", "b", "+c", "-d", "", "\\ x", "@@ -1 +1 @@", "é", "\tz "]), max_size=8).flatmap(
@@ -33,3 +36,14 @@ def test_a_patch_of_bytes_that_are_not_text_is_refused() -> None:
 def test_the_same_change_gives_the_same_patch() -> None:
     before, after = {"b": b"1\n", "a": b"1\n"}, {"a": b"2\n", "b": b"2\n"}
     assert make_patch(before, after) == make_patch(dict(reversed(before.items())), dict(reversed(after.items())))
+
+
+def test_a_git_that_is_killed_says_nothing_about_the_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_patch({}, {"a": b"1\n"})
+    (tmp_path / "git").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setitem(patch._GIT_ENVIRONMENT, "PATH", str(tmp_path))
+    with pytest.raises(InfraError, match="killed by signal 9"):
+        make_patch({}, {"a": b"1\n"})
+    with pytest.raises(InfraError, match="killed by signal 9"):
+        apply_patch(made, {}.get)

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.residence import (
-    is_owner_alive,
     new_residence,
     reap_residences,
     remove_residence,
@@ -17,6 +17,8 @@ from agent_env.sandbox.residence import (
     residence_base,
 )
 from agent_env.store import EnvironmentStore
+from tasks.owner import is_owner_alive
+from tasks.scratch import scratch
 
 
 def test_a_residence_is_private_and_new_each_time(tmp_path: Path) -> None:
@@ -102,3 +104,23 @@ def test_what_a_dead_process_was_installing_is_removed_by_the_next_store(tmp_pat
     (dead / "venv").mkdir(parents=True)
     EnvironmentStore(BubblewrapBackend(), tmp_path / "builds")
     assert list((tmp_path / "builds/making").iterdir()) == []
+
+
+def test_scratch_folders_of_the_dead_go_and_those_of_the_living_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "from tasks.scratch import scratch; import os\n"
+        "made = scratch('test'); (made.__enter__() / 'x').write_text(''); {end}"
+    )
+    for end in ("os.kill(os.getpid(), 9)", "pass"):
+        command = [sys.executable, "-c", code.format(end=end)]
+        subprocess.run(command, check=False, cwd=Path(__file__).parents[2], env={**os.environ, "TMPDIR": str(tmp_path)})
+    (dead,) = tmp_path.iterdir()  # an orderly end leaves none
+    with scratch("test") as mine:
+        assert mine.parent == tmp_path
+        BubblewrapBackend().reap()
+        assert list(tmp_path.iterdir()) == [mine]
+    assert not dead.exists()
+    assert list(tmp_path.iterdir()) == []

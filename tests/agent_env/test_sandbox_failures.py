@@ -18,12 +18,15 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.hostroot import make_etc
 from agent_env.sandbox.local import kill_running
 from agent_env.sandbox.processes import FirstProcess
+from agent_env.tools import ToolCall
+from agent_env.tools.toolbox import Toolbox
 
 FORGETFUL = """
 import sys; from pathlib import Path
 from agent_env.sandbox.base import SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
-from agent_env.sandbox.residence import owner_name, residence_base
+from agent_env.sandbox.residence import residence_base
+from tasks.owner import owner_name
 BubblewrapBackend().create(SandboxSpec(layers=(Path(sys.argv[1]),))).snapshot()
 print(residence_base() / owner_name())
 """
@@ -121,3 +124,29 @@ def test_a_sandbox_whose_folder_was_swept_away_still_closes(box: Sandbox) -> Non
     box.close()
     assert first.wait(5)
     first.close()
+
+
+def test_files_are_whole_whenever_the_host_kills_all_processes(box: Sandbox) -> None:
+    for number in range(150):
+        first = FirstProcess(box._tree.first.pid)  # type: ignore[attr-defined]
+        killer = threading.Timer(number * 1e-5, first.kill)
+        killer.start()
+        box.write("home/f", b"%d" % number)
+        assert box.read("home/f") == b"%d" % number
+        killer.join()
+        first.wait(10)
+        first.close()
+        box.run(":", timeout=5)  # finds all dead, and starts anew
+
+
+@pytest.mark.usefixtures("limit_files")
+def test_the_editor_passes_no_failure_of_the_machine_for_one_of_the_file(box: Sandbox) -> None:
+    box.write("f", b"whole\n")
+    view, hard = ToolCall("edit", {"command": "view", "path": "f"}), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))  # enough for the root folder, and no file below it
+    with pytest.raises(OSError, match="Too many open files"):
+        Toolbox().execute(box, view)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    assert Toolbox().execute(box, view).text == "1\twhole"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blockers.clean_repo import audit_git_dir, make_git_dir
-from blockers.errors import GitError
+from blockers.errors import GitError, GitUnavailableError
 
 FILES = {
     "pkg/core.py": b"x = 1\n",
@@ -171,6 +171,20 @@ def test_a_folder_that_is_not_empty_is_refused(tree: Path, tmp_path: Path) -> No
     (tmp_path / "full/x").touch()
     with pytest.raises(GitError, match="not empty"):
         make_git_dir(tree, {}, tmp_path / "full")
+
+
+def test_a_git_that_cannot_be_run_says_nothing_of_a_repository(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = make_git_dir(tree, {}, tmp_path / "git")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(GitUnavailableError, match="could not be run"):
+        audit_git_dir(tmp_path / "git", commit)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "bin/git").chmod(0o755)
+    with pytest.raises(GitUnavailableError, match="killed by signal 9"):
+        audit_git_dir(tmp_path / "git", commit)
 
 
 def test_a_machine_without_git_is_named(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

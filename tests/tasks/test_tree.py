@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import resource
 import tarfile
 from pathlib import Path
 
@@ -26,6 +27,22 @@ def make_tree(root: Path) -> Path:
 
 def test_git_directories_are_not_part_of_a_tree_and_links_are_files(tmp_path: Path) -> None:
     assert list_files(make_tree(tmp_path / "t")) == ["folder_link", "link", "pkg/a.py", "run.sh"]
+
+
+def test_a_list_is_whole_or_an_error_where_descriptors_run_out(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "t")
+    whole, before, refused = list_files(tree), resource.getrlimit(resource.RLIMIT_NOFILE), 0
+    try:
+        for limit in range(3, 128):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+            try:
+                assert list_files(tree) == whole
+            except OSError:
+                refused += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 0 < refused < 125
+    assert list_files(tmp_path / "none") == []
 
 
 def test_an_archive_does_not_depend_on_times_and_comes_back_whole(tmp_path: Path) -> None:

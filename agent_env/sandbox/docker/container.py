@@ -23,9 +23,9 @@ from agent_env.sandbox.docker.remove import daemon_errors, remove_container, rem
 from agent_env.sandbox.hostroot import USER_ID
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.processes import FirstProcess
-from agent_env.sandbox.residence import owner_name
 from agent_env.sandbox.shell import Shell, driver_command
 from agent_env.sandbox.transport import ShellGoneError
+from tasks.owner import owner_name
 
 _MANY = 1 << 30
 """More processes than a group can have seen killed."""

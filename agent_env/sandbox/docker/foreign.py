@@ -23,7 +23,7 @@ unset BASH_ENV ENV
 if [ -d "$1" ]; then exit {errno.EISDIR}; fi
 if [ ! -e "$1" ]; then exit {errno.ENOENT}; fi
 if [ ! -f "$1" ] || [ ! -r "$1" ]; then exit {errno.EACCES}; fi
-exec head -c {READ_LIMIT + 1} -- "$1"
+head -c {READ_LIMIT + 1} -- "$1" || exit {errno.EACCES}
 """
 
 _WRITE = f"""

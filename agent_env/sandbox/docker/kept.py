@@ -10,10 +10,10 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from agent_env.sandbox.residence import new_residence, reap_folders, remove_residence, remove_tree
+from agent_env.sandbox.residence import passing_residence, reap_folders, remove_tree
 from tasks.home import home
 
 KEEP_SECONDS = 7 * 86400.0
@@ -30,7 +30,7 @@ def hold_copy(name: str, layer: Path, copy: Callable[[Path], None]) -> tuple[Pat
     hold = _lock(place, layer)
     try:
         if not place.is_dir():
-            with _workplace() as folder:
+            with passing_residence(_base() / "making") as folder:
                 copy(folder / "tree")
                 with contextlib.suppress(OSError):  # another process was first
                     (folder / "tree").rename(place)
@@ -87,12 +87,3 @@ def _is_useless(used: Path) -> bool:
         return False
     # Empty: who made it was killed before it could write. One that is about to holds the lock.
     return not layer or not Path(layer).is_dir() or last < time.time() - KEEP_SECONDS
-
-
-@contextlib.contextmanager
-def _workplace() -> Iterator[Path]:
-    folder = new_residence(_base() / "making")
-    try:
-        yield folder
-    finally:
-        remove_residence(folder)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from agent_env.errors import SandboxError
 from agent_env.sandbox.docker.kept import hold_copy
 from agent_env.sandbox.residence import residence_base
+from tasks.errors import raise_if_of_machine
 
 SMALL_FILES = 20
 """A layer of at most so many files and folders is copied for each sandbox, in a millisecond or two."""
@@ -71,7 +72,7 @@ def _lay(layers: Sequence[Path], folder: Path, user: int, laid: LaidLayers) -> N
 def _entries(layer: Path) -> list[str]:
     """Every file and folder with what tells that it changed."""
     found = []
-    for folder, names, files in os.walk(layer):
+    for folder, names, files in os.walk(layer, onerror=raise_if_of_machine):
         for name in (*names, *files):
             status = (Path(folder) / name).lstat()
             found.append(f"{folder}/{name} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.docker.client import MACHINE_LABEL, OWNER_LABEL, machine_id
-from agent_env.sandbox.residence import is_owner_alive
+from tasks.owner import is_owner_alive
 
 _CONFLICT = 409
 """The daemon's answer where something is in use, or somebody else is at it."""
