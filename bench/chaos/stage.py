@@ -36,7 +36,7 @@ from tasks.tree import Edits
 LIMITS = Limits(memory_bytes=192 << 20, processes=64, file_bytes=64 << 20, disk_bytes=96 << 20, inodes=20_000)
 RULES = Rules(max_steps=12, command_timeout=WORK_SECONDS)
 
-AGENT_SECONDS, GRADING_SECONDS = 0.15, 0.3
+AGENT_SECONDS, GRADING_SECONDS = 0.15, 0.2
 """About what an agent's first command takes, and a run of the tests: a kill comes before that is over."""
 
 FILE_CALLS = {
