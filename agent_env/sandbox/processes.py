@@ -65,7 +65,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def kill_all_but(root: int, keep: set[int]) -> bool:
-    """Kill every process below ``root`` that is not in ``keep``; False where new ones kept coming or some did not die."""
+    """Kill every process below ``root`` that is not in ``keep``; False where new ones kept coming or some stayed."""
     killed: set[int] = set()
     deadline = time.monotonic() + _DYING_SECONDS
     rounds = 0
