@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from blockers.attacks import (
+    beside,
     channel,
+    choking,
     endings,
     exhaustion,
     git,
@@ -28,7 +30,9 @@ ATTACKS: tuple[Attack, ...] = (
     *values.ATTACKS,
     *split.ATTACKS,
     *channel.ATTACKS,
+    *choking.ATTACKS,
     *endings.ATTACKS,
+    *beside.ATTACKS,
     *exhaustion.ATTACKS,
 )
 """Every attack, by kind."""
