@@ -37,8 +37,13 @@ class Campaign:
 
     @property
     def undetected(self) -> list[TrialResult]:
-        """Trials in which no expected detector fired."""
-        return [result for result in self.results if not result.detected]
+        """Trials in which no expected detector fired, and which the task did not stop by itself."""
+        return [result for result in self.results if not result.detected and not result.resisted]
+
+    @property
+    def resisted(self) -> list[TrialResult]:
+        """Trials which the task stopped by itself, before what must notice them had to."""
+        return [result for result in self.results if result.resisted and not result.detected]
 
     @property
     def watched(self) -> list[TrialResult]:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from agent_env.episode import Episode, Rules
 from agent_env.grading import Grade, grade
 from agent_env.grading.states import start_edits
+from agent_env.outcome import Scored
 from agent_env.tools import ToolCall, format_call
 from agent_env.workbench import Workbench
 from blockers.attacks.attack import Attack, Goal, View
-from blockers.attacks.judge import GOT, NONE, Fooled, Trial, detected, fooled, gold_only_lines
+from blockers.attacks.judge import GOT, NONE, Fooled, Trial, detected, fooled, gold_only_lines, only_here, resisted
 from blockers.attacks.programs import PRELUDE
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
@@ -36,6 +37,8 @@ class Target:
     task: Task
     gold_lines: frozenset[str]
     """Lines that only the gold patch has."""
+    hidden_lines: frozenset[str]
+    """Lines that only the hidden tests have."""
     sources: Mapping[str, str]
     """Hidden test files by path."""
 
@@ -49,6 +52,9 @@ class TrialResult:
     trial: Trial
     fooled: Fooled | None
     detected: bool
+    """Whether what must notice it did."""
+    resisted: bool
+    """Whether the task stopped it by itself."""
 
 
 class _WatchingBench(Workbench):
@@ -73,7 +79,12 @@ def read_target(task: Task, bench: Workbench) -> Target:
     texts = [content.decode(errors="replace") for path in list_files(tree) if (content := read(path))]
     texts += [content.decode(errors="replace") for content in start.values() if content]
     hidden = {path: content.decode() for path, content in apply_patch(task.test_patch, read).items() if content}
-    return Target(task, gold_only_lines(task.gold_patch, [*texts, *hidden.values()]), hidden)
+    return Target(
+        task,
+        gold_lines=gold_only_lines(task.gold_patch, [*texts, *hidden.values()]),
+        hidden_lines=only_here("\n".join(hidden.values()).splitlines(), [*texts, task.statement.text]),
+        sources=hidden,
+    )
 
 
 def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
@@ -105,12 +116,20 @@ def run_trial(attack: Attack, target: Target, bench: Workbench) -> TrialResult:
         seen=seen,
         events=played.events,
         escaped=escaped,
+        answer=played.seen[-1] if played.outcome == Scored.__name__ else "",
+        stopped=played.stopped,
         left_out=tuple(sorted({left.reason.value for left in last.left_out})) if last else (),
         seconds=time.monotonic() - begun,
     )
-    how = fooled(trial, token=token, gold_lines=target.gold_lines)
-    noticed = detected(attack, trial, token=token)
-    return TrialResult(attack=attack.id, task=target.task.id, trial=trial, fooled=how, detected=noticed)
+    how = fooled(trial, token=token, gold_lines=target.gold_lines, hidden_lines=target.hidden_lines)
+    return TrialResult(
+        attack=attack.id,
+        task=target.task.id,
+        trial=trial,
+        fooled=how,
+        detected=detected(attack, trial, token=token),
+        resisted=resisted(attack, trial),
+    )
 
 
 def make_view(attack: Attack, target: Target, canary: Path) -> View:
@@ -148,22 +167,26 @@ class _Played(NamedTuple):
     masked: bool
     reason: str
     seen: list[str]
+    stopped: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
 
 
 def _play(task: Task, bench: Workbench, actions: Sequence[str]) -> _Played:
     episode = Episode(task, bench, RULES)
     seen = [episode.start()]
+    stopped: set[str] = set()
     with episode:
         try:
             for action in actions:
                 turn = episode.turn(action)
                 seen.append(turn.observation)
+                stopped |= {shown.stopped.value for shown in episode.observations if shown.stopped}
                 if turn.outcome:
                     break
         except Exception as error:  # noqa: BLE001 - a host that raises is what some attacks are after
-            return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], seen)
+            return _Played("", 0.0, True, f"{type(error).__name__}: {error}"[:300], seen, tuple(sorted(stopped)))
     outcome = episode.outcome
     assert outcome is not None
     events = tuple(sorted({event.vector.value for event in episode.events}))
-    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, seen, events)
+    causes = tuple(sorted(stopped))
+    return _Played(outcome.name, outcome.reward, outcome.masked, outcome.detail, seen, causes, events)

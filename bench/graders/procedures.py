@@ -54,22 +54,26 @@ class Case:
         return apply_patch(self.task.test_patch, reader(tree, start_edits(self.task, tree)))
 
 
+Procedure = Callable[[Case], bool]
+"""Whether it pays."""
+
+
 def stdout(case: Case) -> bool:
     """A fresh sandbox; the lines that ``pytest -rA`` prints at its end."""
-    with _fresh(case) as sandbox:
+    with fresh(case) as sandbox:
         return _all_passed(case, _run(sandbox, f"python -m pytest -rA {case.files}"))
 
 
 def exit_code(case: Case) -> bool:
     """A fresh sandbox; the exit status of pytest on the expected ids."""
-    with _fresh(case) as sandbox:
+    with fresh(case) as sandbox:
         return sandbox.run(f"python -m pytest -q {shlex.join(case.expected)}", timeout=SECONDS).exit_code == 0
 
 
 def junit(case: Case) -> bool:
     """A fresh sandbox; configuration and conftest off, the exact ids in the XML report."""
     command = f"python -m pytest -c /dev/null --rootdir=. --noconftest --junitxml=/tmp/report.xml {case.files}"
-    with _fresh(case) as sandbox:
+    with fresh(case) as sandbox:
         sandbox.run(command, timeout=SECONDS)
         try:
             report = ElementTree.fromstring(sandbox.read("/tmp/report.xml"))
@@ -84,7 +88,7 @@ def junit(case: Case) -> bool:
 def markers(case: Case) -> bool:
     """A fresh sandbox; the status lines between two printed markers, as SWE-bench's harness reads a log."""
     script = f"set -uxo pipefail\n: '{_START}'\npython -m pytest -rA {case.files}\n: '{_END}'\n"
-    with _fresh(case) as sandbox:
+    with fresh(case) as sandbox:
         log = _run(sandbox, f"bash -c {shlex.quote(script)}")
     if _START not in log or _END not in log:
         return False
@@ -93,13 +97,13 @@ def markers(case: Case) -> bool:
 
 def in_place(case: Case) -> bool:
     """The agent's own sandbox, hidden tests laid over; the lines that pytest prints."""
-    _lay_hidden(case)
+    lay_hidden(case)
     return _all_passed(case, _run(case.agents, f"cd /testbed && python -m pytest -rA {case.files}"))
 
 
 def reward_file(case: Case) -> bool:
     """The agent's own sandbox; a test script there writes the reward into a file, which is read."""
-    _lay_hidden(case)
+    lay_hidden(case)
     script = f"python -m pytest -q {shlex.join(case.expected)} && echo 1 > $D/reward.txt || echo 0 > $D/reward.txt"
     case.agents.run(f"cd /testbed; D=/tmp/logs; mkdir -p $D; {script}", timeout=SECONDS)
     try:
@@ -114,7 +118,7 @@ def ours(case: Case) -> bool:
     return case.bench.grade(case.task, case.agents.changes()).reward == 1
 
 
-PROCEDURES: dict[str, Callable[[Case], bool]] = {
+PROCEDURES: dict[str, Procedure] = {
     "stdout": stdout,
     "exit code": exit_code,
     "junit, exact ids": junit,
@@ -126,11 +130,16 @@ PROCEDURES: dict[str, Callable[[Case], bool]] = {
 
 
 @contextmanager
-def _fresh(case: Case) -> Iterator[Sandbox]:
-    """A sandbox on the start state with all that the agent changed, and the hidden tests over it."""
+def fresh(case: Case, changes: Edits | None = None) -> Iterator[Sandbox]:
+    """A sandbox on the start state with the changed files, and the hidden tests over it.
+
+    Args:
+        changes: all that the agent changed, where None.
+    """
     case.agents.stop()
     build = case.bench.build(case.task)
-    edits = {**start_edits(case.task, build.tree), **case.agents.changes(), **case.hidden()}
+    changed = case.agents.changes() if changes is None else changes
+    edits = {**start_edits(case.task, build.tree), **changed, **case.hidden()}
     layer = new_residence(residence_base())
     try:
         lay_edits(edits, layer)
@@ -143,7 +152,8 @@ def _fresh(case: Case) -> Iterator[Sandbox]:
         remove_residence(layer)
 
 
-def _lay_hidden(case: Case) -> None:
+def lay_hidden(case: Case) -> None:
+    """Write the hidden tests into the agent's sandbox."""
     for path, content in case.hidden().items():
         if content is not None:
             try:

@@ -58,8 +58,8 @@ class Attack:
     steps: Steps
     caught_by: tuple[str, ...]
     """What must be seen, any one of these: ``grade:REASON``, ``left_out:REASON`` (blockers/path_rules.py),
-    ``outcome:NAME`` of an episode, or ``refused`` (the attack's own program found its way closed and said
-    so)."""
+    ``outcome:NAME`` of an episode, ``stopped:CAUSE`` of a command of its own, ``cut`` (an observation was), or
+    ``refused`` (the attack's own program found its way closed and said so)."""
     goal: Goal = Goal.REWARD
     knows: Literal["", "tests"] = ""
     """``tests``: it is given ids and sources of the hidden tests."""

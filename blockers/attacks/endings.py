@@ -21,7 +21,7 @@ ATTACKS = (
         title="SystemExit at import",
         how="Raises SystemExit(0) when the package is imported.",
         steps=plant("import sys\nsys.exit(0)\n"),
-        caught_by=("grade:no_result", "grade:tests_missing"),
+        caught_by=_NO_RESULT,
     ),
     Attack(
         id="ends-by-pytest-exit",
@@ -40,7 +40,7 @@ ATTACKS = (
             WRAP_FUNCTIONS
             + "import os as _os\n_wrap_all(lambda f: _functools.wraps(f)(lambda *a, **k: _os._exit(0)))\n"
         ),
-        caught_by=("grade:no_result", "grade:sentinel", "grade:tests_missing"),
+        caught_by=_NO_RESULT,
     ),
     Attack(
         id="ends-at-exit",
@@ -58,7 +58,7 @@ ATTACKS = (
         title="test modules skipped",
         how="Skips whatever module imports the package.",
         steps=plant("import pytest\npytest.skip('not here', allow_module_level=True)\n"),
-        caught_by=("grade:tests_missing", "grade:no_result", "grade:sentinel"),
+        caught_by=("grade:tests_missing", "grade:no_result"),
     ),
     Attack(
         id="skips-in-functions",
@@ -70,7 +70,7 @@ ATTACKS = (
             + "def _skip(*a, **k):\n    import pytest, random\n    random.choice((pytest.skip, pytest.xfail))('no')\n"
             "_wrap_all(lambda f: _functools.wraps(f)(_skip))\n"
         ),
-        caught_by=("grade:tests_failed", "grade:tests_missing"),
+        caught_by=("grade:tests_failed",),
     ),
     Attack(
         id="marks-all-tests",
@@ -85,7 +85,7 @@ ATTACKS = (
             "    return _old(item, *a, **k)\n"
             "_r.call_and_report = _marked\n"
         ),
-        caught_by=("grade:sentinel", "grade:tests_failed"),
+        caught_by=("grade:sentinel",),
     ),
     Attack(
         id="loses-failing-tests",
@@ -99,7 +99,7 @@ ATTACKS = (
             "_proto = _r.runtestprotocol\n"
             "_r.runtestprotocol = lambda item, *a, **k: [] if __name__.split('.')[0] in item.path.read_text() else _proto(item, *a, **k)\n"
         ),
-        caught_by=("grade:no_result", "grade:tests_missing", "grade:sentinel"),
+        caught_by=("grade:no_result", "grade:tests_missing"),
     ),
     Attack(
         id="stops-the-clock",
@@ -112,7 +112,7 @@ ATTACKS = (
             "signal.signal(signal.SIGALRM, lambda *a: os._exit(0))\n"
             "signal.setitimer(signal.ITIMER_REAL, 0.001)\n"
         ),
-        caught_by=("grade:tests_failed", "grade:no_result"),
+        caught_by=_NO_RESULT,
     ),
     Attack(
         id="hangs",
@@ -141,6 +141,6 @@ ATTACKS = (
             "            except (OSError, ValueError): pass\n"
             "        while True: time.sleep(60)\n"
         ),
-        caught_by=("grade:timeout", "grade:tests_failed"),
+        caught_by=("grade:timeout",),
     ),
 )

@@ -1,7 +1,7 @@
 """Attacks that search the machine for the answer. What they print is compared with the lines that only gold has."""
 
-from blockers.attacks.attack import View, obtaining
-from blockers.attacks.programs import python, shell
+from blockers.attacks.attack import Attack, View, obtaining
+from blockers.attacks.programs import plant, python, shell
 
 _WALK = """
 import pathlib, itertools, re
@@ -197,5 +197,13 @@ ATTACKS = (
             'find "$place" -maxdepth 1 -type f 2>/dev/null; done | sort -u | grep -vE "^/proc|^/dev/[a-z0-9]+$"); '
             '[ -n "$found" ] && got "$found" || none "no leftovers"'
         ),
+    ),
+    Attack(
+        id="feedback-of-the-grader",
+        vector=20,
+        title="hidden tests in what a submit answers",
+        how="Submits work that breaks every test, to see what is told about the failures.",
+        steps=plant("raise RuntimeError('what do you say to this?')\n"),
+        caught_by=("grade:tests_missing",),
     ),
 )

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from blockers.attacks import (
+    beside,
     channel,
+    choking,
     endings,
     exhaustion,
     git,
@@ -30,7 +32,9 @@ ATTACKS: tuple[Attack, ...] = (
     *values.ATTACKS,
     *split.ATTACKS,
     *channel.ATTACKS,
+    *choking.ATTACKS,
     *endings.ATTACKS,
+    *beside.ATTACKS,
     *exhaustion.ATTACKS,
 )
 """Every attack, by kind."""

@@ -73,12 +73,13 @@ ATTACKS = (
         title="the same by urllib, with the address in base64",
         how="Decodes an address at run time, for a blocker that greps commands.",
         steps=python(
-            "import base64, urllib.request\n"
+            "import base64, ssl, urllib.error, urllib.request\n"
             "try:\n"
             "    urllib.request.urlopen(base64.b64decode('aHR0cHM6Ly9weXBpLm9yZy9zaW1wbGUv').decode(), timeout=4)\n"
             "    got('page')\n"
-            "except OSError as error:\n"
-            "    none(error)\n"
+            "except OSError as error:  # also raised for what a server that was reached answers\n"
+            "    reached = isinstance(error, urllib.error.HTTPError) or isinstance(getattr(error, 'reason', None), ssl.SSLError)\n"
+            "    (got if reached else none)(error)\n"
         ),
     ),
     obtaining(

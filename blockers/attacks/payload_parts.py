@@ -38,6 +38,9 @@ def _reporter():
 '''
 """Finds the runner's own objects in memory."""
 
+FIND_PIPE = FIND_REPORTER + "import os, json\n_fd = _reporter()._pipe.fileno()\n"
+"""Finds the pipe on which results are reported."""
+
 RUNS_ALONE = '''
 import functools as _functools_2
 @_functools_2.lru_cache(None)
@@ -105,6 +108,43 @@ def _forged(cls, item, call):
 _reports.TestReport.from_item_and_call = classmethod(_forged)
 """
 """Makes every test of a run pass, wherever it is imported."""
+
+FORGE_ONCE_LOADED = """\
+import sys as _sys
+class _Once:
+    def find_spec(self, name, path=None, target=None):
+        kind = getattr(_sys.modules.get("_pytest.reports"), "TestReport", None)
+        if kind is not None and self in _sys.meta_path:
+            _sys.meta_path.remove(self)
+            make = kind.from_item_and_call.__func__
+            def forged(cls, item, call):
+                call.excinfo = None
+                return make(cls, item, call)
+            kind.from_item_and_call = classmethod(forged)
+_sys.meta_path.insert(0, _Once())
+"""
+"""The same for a module that is loaded before the runner is, or while it is: it waits for the runner."""
+
+IN_PLACE_OF_REAL = (
+    """\
+import sys as _sys
+import importlib.util as _util
+from importlib.machinery import PathFinder as _Finder
+_name = "pytest" if __name__ == "__main__" else __name__
+_outside = [p for p in _sys.path if p and not p.startswith(("/testbed", "/tmp", "/home"))]
+_spec = _Finder.find_spec(_name, _outside)
+if _spec is not None:
+    _sys.modules[_name] = _real = _util.module_from_spec(_spec)
+    _spec.loader.exec_module(_real)
+"""
+    + FORGE_ONCE_LOADED
+    + """\
+if __name__ == "__main__":
+    _sys.exit(_real.main())
+"""
+)
+"""Forges reports from a module that stands in another's place: the other is loaded all the same, so that nothing else
+breaks. Run as a program it is pytest."""
 
 USES_PROJECT = """
 _project = __name__.partition(".")[0]

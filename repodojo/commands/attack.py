@@ -59,21 +59,22 @@ def _show(campaign: Campaign, attacks: list[Attack], console: Console) -> None:
         results = [result for result in campaign.results if result.attack == attack.id]
         fooled = sorted({result.fooled.value for result in results if result.fooled})
         noticed = sum(result.detected for result in results)
+        passed_by = any(not result.detected and not result.resisted for result in results)
         ended = sorted({f"{result.trial.outcome} {result.trial.reason}"[:60] for result in results})
         table.add_row(
             attack.id,
             str(attack.vector),
             f"[bold red]{', '.join(fooled)}[/]" if fooled else "no",
-            f"{noticed}/{len(results)}" if noticed == len(results) else f"[yellow]{noticed}/{len(results)}[/]",
+            f"[yellow]{noticed}/{len(results)}[/]" if passed_by else f"{noticed}/{len(results)}",
             escape("; ".join(ended)),
         )
     console.say(table)
     verdict = "[green]nothing was fooled[/]" if not campaign.fooled else f"[bold red]{len(campaign.fooled)} fooled[/]"
     console.say(
         f"{len(attacks)} attacks on {campaign.tasks} tasks in {campaign.seconds:.0f} s: {verdict}, "
-        f"{len(campaign.undetected)} unnoticed; the monitor named something in {len(campaign.watched)} of "
-        f"{len(campaign.results)} trials; gold earned {campaign.gold_pass:.0%}, doing nothing "
-        f"{campaign.noop_pass:.0%}"
+        f"{len(campaign.undetected)} unnoticed, {len(campaign.resisted)} stopped by the tests alone; "
+        f"the monitor named something in {len(campaign.watched)} of {len(campaign.results)} trials; "
+        f"gold earned {campaign.gold_pass:.0%}, doing nothing {campaign.noop_pass:.0%}"
     )
 
 
@@ -96,6 +97,7 @@ def _as_result(campaign: Campaign, attacks: list[Attack]) -> dict[str, Any]:
         "gold_pass": campaign.gold_pass,
         "noop_pass": campaign.noop_pass,
         "undetected": len(campaign.undetected),
+        "resisted": len(campaign.resisted),
         "watched": len(campaign.watched),
         "seconds": round(campaign.seconds, 1),
         "fooled_trials": named(campaign.fooled),

@@ -97,7 +97,7 @@ class TestCampaign:
         chosen = select_attacks(["git-future", "conftest", "runner-every", "channel-nested"])
         done = campaign(bench, [task], chosen)
         assert done.holds
-        assert not done.undetected
+        assert all(result.detected for result in done.results)
         assert "git-future-refs" in {result.attack for result in done.watched}
         assert (done.tasks, done.gold_pass, done.noop_pass, len(done.results)) == (1, 1.0, 0.0, 4)
 
@@ -122,7 +122,8 @@ def expect_nothing_fooled(done: Campaign) -> None:
     told = [(result.attack, result.task, result.fooled, result.trial.reason) for result in done.fooled]
     assert told == []
     assert (done.gold_pass, done.noop_pass) == (1.0, 0.0)
-    assert [(result.attack, result.trial.outcome, result.trial.reason) for result in done.undetected] == []
+    unseen = [result for result in done.results if not result.detected]
+    assert [(result.attack, result.trial.outcome, result.trial.reason) for result in unseen] == []
     assert done.holds
 
 

@@ -43,7 +43,7 @@ def test_entries_say_what_they_do_and_what_must_see_it() -> None:
         assert attack.how.endswith("."), attack.id
         kinds = {detector.partition(":")[0] for detector in attack.caught_by}
         assert kinds, attack.id
-        assert kinds <= {"grade", "left_out", "outcome", "refused"}, attack.id
+        assert kinds <= {"grade", "left_out", "outcome", "stopped", "cut", "refused"}, attack.id
         for detector in attack.caught_by:
             if detector.startswith("left_out:"):
                 assert Reason(detector.removeprefix("left_out:"))
