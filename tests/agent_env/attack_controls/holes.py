@@ -14,7 +14,7 @@ from agent_env.episode import Episode, Turn
 from agent_env.grading import suite, supervised
 from agent_env.grading.supervised import RUNNER_DIR, Said
 from agent_env.sandbox.base import CommandResult
-from bench.graders.ablations import without_sentinels
+from bench.graders.ablations import without_oracle, without_sentinels
 from bench.graders.procedures import Case
 
 _REPORT = re.compile(r"^[0-9a-f]{32}\n(\d+) (\d+)\n", re.MULTILINE)
@@ -24,6 +24,12 @@ def unsigned(case: Case) -> bool:
     """Without sentinels, and the first thing in the sandbox's output that looks like a report is one."""
     with mock.patch.object(supervised, "_read", _read_unsigned):
         return without_sentinels(case)
+
+
+def unwatched(case: Case) -> bool:
+    """Without the oracle, and nobody looks whether tests were written while they were in use."""
+    with mock.patch.object(suite, "trusted_files", return_value=[]):
+        return without_oracle(case)
 
 
 def _read_unsigned(done: CommandResult, key: str, label: str, seconds: float) -> Said:

@@ -25,7 +25,7 @@ from tests.agent_env.attack_controls.graders import (
     own_command,
     own_tests,
 )
-from tests.agent_env.attack_controls.holes import unsigned
+from tests.agent_env.attack_controls.holes import unsigned, unwatched
 
 
 class Control(NamedTuple):
@@ -103,6 +103,7 @@ PAID = (
         ),
     ),
     Control(unsigned, ("channel-report-rewritten", "channel-shell-frames")),
+    Control(unwatched, ("tests-rewritten-in-use",)),
     Control(ours, ("values-from-visible-tests",), prepare=lay_hidden),
     Control(
         stdout,
