@@ -21,6 +21,7 @@ from blockers.leak_audit import LeakIndex, audit_leaks
 from blockers.leaks.image import compiled_findings, find_lines, image_findings, list_modules, newer_findings
 from tasks.patch import apply_patch, reader
 from tasks.record import Record
+from tasks.scratch import scratch
 from tasks.task import Task
 from tasks.tree import Edits
 
@@ -57,11 +58,12 @@ def audit_pool(
     for mates in by_environment.values():
         build = bench.build(mates[0])
         indexes = index_build(build)
-        newest = _newest_tree(bench, mates[0])
-        elsewhere = _search_root(bench, mates, indexes, newest)
-        for task in mates:
-            yield _audit(task, build, bench.layer(task), indexes, newest, elsewhere[task.id])
-            told(task.id)
+        with scratch("audit") as folder:
+            newest = _newest_tree(bench, mates[0], folder)
+            elsewhere = _search_root(bench, mates, indexes, newest)
+            for task in mates:
+                yield _audit(task, build, bench.layer(task), indexes, newest, elsewhere[task.id])
+                told(task.id)
 
 
 def index_build(build: Build) -> dict[str, LeakIndex]:
@@ -76,11 +78,12 @@ def hidden_files(task: Task, build: Build) -> Edits:
     return apply_patch(task.test_patch, reader(build.tree, start))
 
 
-def _newest_tree(bench: Workbench, task: Task) -> Path:
-    """The tree of the newest release of a task's project that the pool has."""
-    kin = {other.environment_id: other for other in bench.pool.tasks() if other.repo == task.repo}
-    newest = max(kin, key=lambda name: bench.pool.environment(name).committed_at)
-    return bench.build(kin[newest]).tree
+def _newest_tree(bench: Workbench, task: Task, folder: Path) -> Path:
+    """The tree of the newest release of a task's project that the pool has, unpacked."""
+    kin = {other.environment_id for other in bench.pool.rows() if other.repo == task.repo}
+    newest = max(sorted(kin), key=lambda name: bench.pool.environment(name).committed_at)
+    bench.pool.unpack_environment(newest, folder)
+    return folder
 
 
 def _audit(

@@ -56,11 +56,7 @@ def read_in_root(root: int, path: str, *, user: int | None = None) -> bytes:
     Args:
         user: whose permissions count; this process's own where None.
     """
-    with (
-        _file_user(user),
-        os.fdopen(open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file,
-    ):
-        _require_regular(file.fileno(), path)
+    with _file_user(user), os.fdopen(_open_regular(root, path, os.O_RDONLY), "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size > READ_LIMIT:
             raise OSError(errno.EFBIG, f"the file is larger than the {READ_LIMIT >> 20} MiB that are read", path)
         return _read_up_to(file.fileno(), READ_LIMIT)
@@ -68,13 +64,44 @@ def read_in_root(root: int, path: str, *, user: int | None = None) -> bytes:
 
 def write_in_root(root: int, path: str, data: bytes, *, user: int | None = None) -> None:
     """Write a regular file, making the folders above it; what is new belongs to ``user``, else as for reading."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK
     with _file_user(user):
         make_folders_in_root(root, str(PurePosixPath(path).parent))
-        with os.fdopen(open_in_root(root, path, flags, 0o644), "wb") as file:
-            _require_regular(file.fileno(), path)
+        try:
+            descriptor = _open_regular(root, path, os.O_WRONLY)
+        except FileNotFoundError:
+            descriptor = _create(root, path)
+        with os.fdopen(descriptor, "wb") as file:
             file.truncate(0)
             file.write(data)
+
+
+def _open_regular(root: int, path: str, flags: int) -> int:
+    """A descriptor of a regular file that is there.
+
+    What it is is known before it is opened: to open a terminal whose other end the sandbox holds would fail as a broken
+    disk does, or make it the host's controlling terminal, by which the sandbox could send signals to the host.
+    """
+    place = open_in_root(root, path, os.O_PATH)
+    try:
+        _require_regular(place, path)
+        return os.open(f"/proc/self/fd/{place}", flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    finally:
+        os.close(place)
+
+
+def _create(root: int, path: str, links: int = 8) -> int:
+    """A descriptor of a new file, or of what a link that leads to nothing points to; opens nothing that is there."""
+    try:
+        return open_in_root(root, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        if not links:
+            raise
+        link = open_in_root(root, path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        target = os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
+    return _create(root, str(PurePosixPath(path).parent / target), links - 1)
 
 
 def make_folders_in_root(root: int, path: str) -> None:

@@ -184,7 +184,7 @@ def _entry(descriptor: int, name: str, path: str, layers: Sequence[Path], room: 
 
 
 def _read(descriptor: int, name: str, room: int) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     with os.fdopen(os.open(name, flags, dir_fd=descriptor), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("swapped since it was listed")

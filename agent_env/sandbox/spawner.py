@@ -30,6 +30,10 @@ from typing import TypedDict
 MESSAGE_BYTES = 1 << 20
 """Longest request."""
 
+OPEN_FILES = 4096
+"""Most descriptors that a process of a sandbox may raise its limit to: all of them together must not use up the host's,
+where a file that the host cannot open would look like the host's own failure."""
+
 _MOST_DESCRIPTORS = 7
 
 _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x20000, 0x10000000, 0x40000000
@@ -249,7 +253,8 @@ def main(arguments: Sequence[str]) -> None:
         os.chdir("/")
         os.umask(0o022)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the host may have raised its own
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, most) if most >= 0 else 1024, most))
+        most = min(OPEN_FILES, most) if most >= 0 else OPEN_FILES
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, most), most))
         requests = int(arguments[1])
         os.set_inheritable(requests, False)
         serve(socket.socket(fileno=requests), watched)

@@ -7,6 +7,7 @@ the standard library have it; any other counts in a file that is no code, in a c
 more stand in the same file. Code is Python source and what begins as a script (``#!``), in whatever language.
 """
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from blockers.errors import AuditError
 from blockers.findings import Finding
+from blockers.leaks.archives import NAMES, lines_in, python_members
 from blockers.leaks.index import MIN_LINE, module_path
 from blockers.leaks.texts import is_code, normal
 
@@ -29,6 +31,10 @@ COPY_LINES = 3
 _PATTERNS = "/tmp/repodojo-gold-lines"
 _HIT_FILES = "/tmp/repodojo-hit-files"
 _AMONG = "/tmp/repodojo-search-among"
+_FOUND = "/tmp/repodojo-search-found"
+_CANARY, _CANARY_LINE = "/tmp/repodojo-search-canary", "a line that a search which works finds"
+LARGEST_MIB = 60
+"""Largest file that is read whole, of those that are."""
 _STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/|dist-packages/)")
 _HIT = re.compile(r"(/[^\0]*)\0(\d+):([^\n]*)\n")
 """Path, line number, line; a path may hold line breaks."""
@@ -47,6 +53,7 @@ class Shell(Protocol):
     """What the search needs of a sandbox."""
 
     def run(self, command: str, *, timeout: float) -> Said: ...
+    def read(self, path: str) -> bytes: ...
     def write(self, path: str, data: bytes) -> None: ...
 
 
@@ -76,8 +83,7 @@ def list_modules(shell: Shell, *, skipped: tuple[str, ...]) -> list[str]:
     Raises:
         AuditError: the search did not run to its end.
     """
-    found = _find(shell, skipped, "\\( -name '*.py' -o -name '*.pyc' \\) -print0; echo search ended $?")
-    return [path for path in found.rpartition("search ended")[0].split("\0") if path]
+    return _named(shell, ("py", "pyc"), skipped)
 
 
 def find_lines(
@@ -86,21 +92,24 @@ def find_lines(
     """Where lines stand in the root: some seconds for hundreds of them, one for a few.
 
     Args:
-        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets three files.
+        shell: a sandbox whose commands may print a lot; its ``/tmp`` gets some files.
         lines: without the blanks around them.
         skipped: absolute folders that are audited by other means.
         among: search these files alone; None searches the whole root.
 
     Raises:
-        AuditError: the search did not run to its end.
+        AuditError: the search did not run to its end, or found more than can be shown.
     """
     hits: dict[str, dict[str, int]] = defaultdict(dict)
     if lines:
-        shell.write(_PATTERNS, "".join(f"{line}\n" for line in sorted(lines)).encode())
-        for path, number, text in _grep(shell, (*skipped, _PATTERNS), among):
+        shell.write(_PATTERNS, "".join(f"{line}\n" for line in (_CANARY_LINE, *sorted(lines))).encode())
+        shell.write(_CANARY, f"{_CANARY_LINE}\n".encode())
+        for path, number, text in _grep(shell, skipped, among):
             for line in lines:
                 if line in text:
                     hits[path].setdefault(line, number)
+        if among is None:
+            hits |= _packed(shell, lines, skipped)
     code = {path for path in hits if is_code(path)} | _scripts(shell, hits)
     return Hits(frozenset(lines), hits, frozenset(code))
 
@@ -159,27 +168,53 @@ def telling(lines: Iterable[str]) -> frozenset[str]:
 
 
 def _grep(shell: Shell, skipped: tuple[str, ...], among: Collection[str] | None) -> Iterator[tuple[str, int, str]]:
+    """Each hit. A line that was put there for it must be among them, or there is no such grep."""
     grep = f"xargs -0 -r grep -nHZIF -f {_PATTERNS} --"
     if among is None:
-        said = _find(shell, skipped, f"-readable -print0 | {grep}; echo search ended ${{PIPESTATUS[1]}}")
+        said = _find(shell, (*skipped, _PATTERNS), f"-readable -print0 | {grep}; echo search ended ${{PIPESTATUS[1]}}")
     else:
-        _write_paths(shell, _AMONG, among)
+        _write_paths(shell, _AMONG, {*among, _CANARY})
         said = _must_end(shell, f"{grep} < {_AMONG}; echo search ended $?")
-    return ((hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(said))
+    hits = [(hit[1], int(hit[2]), hit[3]) for hit in _HIT.finditer(said)]
+    if not any(path == _CANARY for path, _, _ in hits):
+        raise AuditError(f"the search of the image does not find what is there: {said[-300:]}")
+    return (hit for hit in hits if hit[0] != _CANARY)
+
+
+def _packed(shell: Shell, lines: Collection[str], skipped: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Hits in packed Python source; an archive that cannot be read in one piece is passed over."""
+    found: dict[str, dict[str, int]] = {}
+    for path in _named(shell, NAMES, skipped):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            found |= lines_in(list(python_members(path, shell.read(path))), lines)
+    return found
+
+
+def _named(shell: Shell, endings: Iterable[str], skipped: tuple[str, ...]) -> list[str]:
+    """Paths of the plain files whose names end so, no larger than what is read."""
+    names = " -o ".join(f"-name '*.{ending}'" for ending in endings)
+    found = _find(shell, skipped, f"-size -{LARGEST_MIB + 1}M \\( {names} \\) -print0; echo search ended $?")
+    return [path for path in found.rpartition("search ended")[0].split("\0") if path]
 
 
 def _find(shell: Shell, skipped: tuple[str, ...], then: str) -> str:
     """What comes of the plain files of the root that are not skipped."""
-    pruned = " -o ".join(f"-path {path}" for path in ("/proc", "/sys", "/dev", *skipped))
+    pruned = " -o ".join(f"-path {path}" for path in ("/proc", "/sys", "/dev", _FOUND, *skipped))
     return _must_end(shell, f"find / \\( {pruned} \\) -prune -o -type f {then}")
 
 
 def _must_end(shell: Shell, command: str) -> str:
-    done = shell.run(command, timeout=SECONDS)
+    """What a search found: NUL bytes end what it names, and are counted, since what is shown may be cut."""
+    done = shell.run(
+        f"{{ {command}; }} > {_FOUND} 2>/dev/null; tr -cd '\\0' < {_FOUND} | wc -c; cat {_FOUND}", timeout=SECONDS
+    )
+    count, _, found = done.output.partition("\n")
     # find ends with 1 where it may not look into a folder, xargs with 123 where grep found nothing in some files.
-    if not done.output.endswith(("search ended 0\n", "search ended 123\n", "search ended 1\n")):
+    if not found.endswith(("search ended 0\n", "search ended 123\n", "search ended 1\n")):
         raise AuditError(f"the search of the image did not end ({done.exit_code}): {done.output[-300:]}")
-    return done.output
+    if not count.strip().isdigit() or int(count) != found.count("\0"):
+        raise AuditError(f"the search of the image found {count.strip()} places, more than can be shown")
+    return found
 
 
 def _write_paths(shell: Shell, file: str, paths: Collection[str]) -> None:

@@ -42,7 +42,7 @@ _STREAMS: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"BZ": bz2.BZ2File,
     b"\xfd7": lzma.LZMAFile,
 }
-_BROKEN_ARCHIVE = (
+BROKEN_ARCHIVE = (
     OSError,
     EOFError,
     ValueError,
@@ -94,7 +94,7 @@ def read_document(path: str, content: bytes) -> Iterator[Document]:
     """The texts of one file: its own, or those of an archive's members."""
     try:
         members = list(_members(content))
-    except _BROKEN_ARCHIVE:
+    except BROKEN_ARCHIVE:
         members = []
     if members:
         yield Document(path, "", True)

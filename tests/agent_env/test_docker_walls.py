@@ -110,7 +110,7 @@ def test_limits(container: dict[str, Any], box: Sandbox) -> None:
     assert (config["Memory"], config["MemorySwap"]) == (LIMITS.memory_bytes, LIMITS.memory_bytes)
     assert (config["PidsLimit"], config["NanoCpus"]) == (LIMITS.processes, LIMITS.cpus * 1e9)
     limits = {one["Name"]: (one["Soft"], one["Hard"]) for one in config["Ulimits"]}
-    assert limits == {"fsize": (LIMITS.file_bytes, LIMITS.file_bytes), "core": (0, 0)}
+    assert limits == {"fsize": (LIMITS.file_bytes, LIMITS.file_bytes), "core": (0, 0), "nofile": (1024, 4096)}
     assert box.run("ulimit -f; ulimit -c", timeout=5).output.split() == [str(LIMITS.file_bytes // 1024), "0"]
 
 

@@ -1,6 +1,8 @@
 """Paths inside another root never lead out of it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,37 @@ def test_files_of_the_kernels_are_not_passed_on() -> None:
     finally:
         os.close(root)
     assert name.read_text() == before
+
+
+def test_links_that_lead_in_a_circle_are_an_error(root: tuple[Path, int]) -> None:
+    (root[0] / "one").symlink_to("two")
+    (root[0] / "two").symlink_to("one")
+    with pytest.raises(OSError, match="levels of symbolic links"):
+        write_in_root(root[1], "/one", b"x")
+
+
+OPENS_A_TERMINAL = """
+import fcntl, os, struct, sys
+from agent_env.sandbox.inroot import read_in_root, write_in_root
+master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+if sys.argv[1] == "unlocked":
+    fcntl.ioctl(master, 0x40045431, struct.pack("i", 0))
+number = struct.unpack("I", fcntl.ioctl(master, 0x80045430, b"0000"))[0]
+root = os.open("/", os.O_PATH)
+for touch in (lambda path: read_in_root(root, path), lambda path: write_in_root(root, path, b"x")):
+    try:
+        touch(f"/dev/pts/{number}")
+    except PermissionError as error:
+        print(error)
+print(open("/proc/self/stat").read().rpartition(")")[2].split()[4])
+"""
+
+
+@pytest.mark.parametrize("terminal", ["locked", "unlocked"])
+def test_a_terminal_is_refused_without_being_opened(terminal: str) -> None:
+    command = [sys.executable, "-c", OPENS_A_TERMINAL, terminal]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout.split(
+        "\n"
+    )
+    assert [line.endswith("is not a regular file") for line in said[:2]] == [True, True]
+    assert said[2] == "0"  # it has no controlling terminal: nobody at the other end can send it signals

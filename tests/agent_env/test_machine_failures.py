@@ -189,3 +189,22 @@ def test_no_file_of_the_kernels_lets_a_policy_mask_its_episode(bench: Workbench,
         episode.start()
         turn = episode.turn(format_call(ToolCall("edit", {"command": "view", "path": "/proc/1/mem"})))
         assert (turn.outcome, turn.observation[:6]) == (None, "Error:")
+
+
+@pytest.mark.parametrize("lock", [0, 1], ids=["unlocked", "locked"])
+def test_no_terminal_lets_a_policy_mask_its_episode(bench: Workbench, task: Task, lock: int) -> None:
+    program = (
+        "import fcntl, os, struct, time\n"
+        "held = os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY)\n"
+        f"fcntl.ioctl(held, 0x40045431, struct.pack('i', {lock}))\n"
+        "number = struct.unpack('I', fcntl.ioctl(held, 0x80045430, b'0000'))[0]\n"
+        "print(f'it is {number}', flush=True)\ntime.sleep(60)\n"
+    )
+    with Episode(task, bench) as episode:
+        episode.start()
+        episode.turn(bash(f"cat > /tmp/hold.py <<'END'\n{program}END\npython3 /tmp/hold.py > /tmp/said & sleep 0.5"))
+        number = episode.turn(bash("cat /tmp/said")).observation.split()[-1]
+        for command in ({"command": "view"}, {"command": "create", "file_text": "x"}):
+            said = episode.turn(format_call(ToolCall("edit", {"path": f"/dev/pts/{number}", **command})))
+            assert said.outcome is None
+            assert "is not a regular file" in said.observation

@@ -1,5 +1,7 @@
 """The search of a sandbox's root, in a real sandbox: planted copies are found by file and line, idioms are not."""
 
+import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +133,43 @@ def test_the_telling_lines_of_a_patch_are_those_it_adds() -> None:
     hunk = "@@ -1,2 +1,3 @@\n-old_name_of_thing = 1\n+new_name_of_the_thing = 2\n+x = 1\n context_line_of_code()\n"
     patch = f"--- a/x.py\n+++ b/x.py\n{hunk}"
     assert telling_lines(patch) == {"new_name_of_the_thing = 2"}
+
+
+def packed(path: str, content: bytes) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(path, content)
+    return raw.getvalue()
+
+
+SOURCE = "".join(f"    {line}\n" for line in sorted(LINES)).encode()
+
+
+@pytest.mark.parametrize(
+    ("member", "lines", "found"),
+    [("pkg/mod.py", 1, True), ("vendored/renamed.py", 3, True), ("vendored/renamed.py", 1, False)],
+    ids=["a line in the changed module", "three lines in another", "a line by chance"],
+)
+def test_a_wheel_is_looked_into(sandbox: Sandbox, planted: Path, member: str, lines: int, found: bool) -> None:
+    content = b"".join(SOURCE.splitlines(keepends=True)[:lines])
+    (planted / "kit-1.0-py3-none-any.whl").write_bytes(packed(member, content))
+    where = [(finding.where, finding.line) for finding in search(sandbox)]
+    assert where == ([(f"image:/opt/image/kit-1.0-py3-none-any.whl!/{member}", 1)] if found else [])
+
+
+def test_archives_that_are_none_or_hold_no_source_are_passed_over(sandbox: Sandbox, planted: Path) -> None:
+    (planted / "broken.zip").write_bytes(b"PK\5\6 and nothing more")
+    (planted / "java.zip").write_bytes(packed("Main.java", SOURCE))
+    assert search(sandbox) == []
+
+
+def test_more_than_can_be_shown_proves_nothing(sandbox: Sandbox, planted: Path) -> None:
+    (planted / "notes.txt").write_text(f"{sorted(LINES)[0]}\n" * 40_000)
+    with pytest.raises(AuditError, match="more than can be shown"):
+        search(sandbox)
+
+
+def test_a_grep_that_finds_nothing_proves_nothing(sandbox: Sandbox) -> None:
+    sandbox.run("xargs() { cat > /dev/null; }; export -f xargs", timeout=10)
+    with pytest.raises(AuditError, match="does not find what is there"):
+        search(sandbox)

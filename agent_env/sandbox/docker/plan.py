@@ -13,6 +13,7 @@ from typing import Any
 from agent_env.sandbox.base import WORK_DIR, Limits, Mount, SandboxSpec
 from agent_env.sandbox.docker.profile import seccomp_profile
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, etc_files, network_mounts
+from agent_env.sandbox.spawner import OPEN_FILES
 from tasks.home import home
 
 PLACES = {"/tmp": "tmp", HOME_DIR: "home"}
@@ -78,6 +79,7 @@ def host_config(api: Any, plan: Plan, places: list[Any]) -> Any:
         ulimits=[
             docker.types.Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
             docker.types.Ulimit(name="core", soft=0, hard=0),
+            docker.types.Ulimit(name="nofile", soft=1024, hard=OPEN_FILES),
         ],
         log_config=docker.types.LogConfig(type="none"),
     )
