@@ -63,13 +63,18 @@ ATTACKS = (
         id="leak-stale-bytecode",
         vector=13,
         title="bytecode and type-check caches of the project",
-        how="Finds checker caches, and compiled files of modules that the project has, unless their source is beside them.",
+        how="Finds checker caches, and compiled files of modules that the project has, unless these are of the source beside them.",
         steps=python(
             _WALK + "def source(p):\n"
             "    name = os.path.basename(p).split('.')[0] + '.py'\n"
             "    return os.path.join(os.path.dirname(p).removesuffix('/__pycache__'), name)\n"
+            "def is_its(p):\n"
+            "    try: state, head = os.stat(source(p)), open(p, 'rb').read(16)\n"
+            "    except OSError: return False\n"
+            "    stamp = [n & 0xFFFFFFFF for n in (int(state.st_mtime), state.st_size)]\n"
+            "    return head[4] or [int.from_bytes(head[8:12], 'little'), int.from_bytes(head[12:16], 'little')] == stamp\n"
             "found = [p for p in files('/', ends=('.pyc', '.pyo')) if packages & set(pathlib.Path(p).parts)\n"
-            "    and os.path.basename(source(p)) in mine and not os.path.exists(source(p))]\n"
+            "    and os.path.basename(source(p)) in mine and not is_its(p)]\n"
             "found += [p for p in files('/testbed', '/home', '/tmp', '/var')\n"
             "    if re.search(r'[.](mypy|pytest|ruff|hypothesis|pytype)_?(cache)?/', p)]\n"
             "got(*found[:20]) if found else none('no bytecode')\n"
