@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.owner import is_owner_alive, owner_name
 
-_NAME = re.compile(r"repodojo-[a-z]+-(\d+-\d+)-\w+")
+_NAME = re.compile(r"repodojo-[a-z]+-(\d+-\d+)-(\d+)-\w+")
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def scratch(kind: str) -> Iterator[Path]:
     Args:
         kind: a word for its name.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"repodojo-{kind}-{owner_name()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"repodojo-{kind}-{owner_name()}-{_namespace()}-"))
     try:
         yield folder
     finally:
@@ -42,8 +42,14 @@ def _remove_own() -> None:
 
 
 def _folders() -> Iterator[tuple[Path, str]]:
-    """Each folder in the place for temporary files that is named as ours are, and its owner."""
+    """Each folder in the place for temporary files that is named as ours are, and its owner, if that can be seen from
+    here: the place may be shared with containers, whose processes have numbers of their own."""
     for folder in Path(tempfile.gettempdir()).glob("repodojo-*"):
         found = _NAME.fullmatch(folder.name)
-        if found:
+        if found and found[2] == _namespace():
             yield folder, found[1]
+
+
+def _namespace() -> str:
+    """The number of the namespace in which this process has its id."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)

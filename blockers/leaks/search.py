@@ -87,8 +87,10 @@ class LeakSearch:
                         yield Finding("bytecode", where, None, f"{module}, compiled from a source that is not here")
 
     def newer(self, marks: Mapping[str, NewerMarks]) -> Iterator[Finding]:
-        """Copies of the changed modules, under whatever name, as a later release has them."""
-        for module, (windows, _) in marks.items():
+        """Copies of the changed modules, under whatever name, as a later release has them; what source of the start
+        state has as well only moved."""
+        for module, (later, _) in marks.items():
+            windows = {run for run in later if not any(map(self._is_of_start, self._hits("windows", run)))}
             copies = {
                 f"{root}:{path}": Hit(root, Place(path, None, compiled=False))
                 for root, index in self._indexes.items()

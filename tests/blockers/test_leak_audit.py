@@ -223,6 +223,11 @@ def test_a_later_release_alone_is_no_finding(project: Project, newest: Path) -> 
     assert audit(project, newest=newest) == []
 
 
+def test_what_a_later_release_only_moved_is_no_finding(project: Project, newest: Path) -> None:
+    write(project.tree / "widgets/joined.py", LATER)
+    assert audit(project, newest=newest) == []
+
+
 @pytest.mark.parametrize(
     ("vector", "sentence"),
     [
