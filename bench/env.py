@@ -4,8 +4,10 @@
 
 An episode is twenty calls: look around, search, edit, compile, run a test file, submit; every subject runs the same
 commands, in the same tree, with the same interpreter and packages, so many episodes side by side. Ours are stepped
-through ``RepoDojo/SWE-v0`` and graded as always: fresh sandbox, crossing, sentinels. The others are graded the usual
-way: hidden tests copied into the same container, pytest's report read. Peers are installed and measured in this run.
+through ``RepoDojo/SWE-v0`` and graded as always: fresh sandboxes, crossing, sentinels, oracle. The others are graded
+in the two usual ways, hidden tests copied in and pytest's report read: in the same container, which whoever worked
+there controls, and in a fresh one that gets the diff, as SWE-bench does it. The commands alone, with one run of the
+tests, are what a sandbox without any costs would leave. Peers are installed and measured in this run.
 Without POOL, a few tasks are made from toolz first.
 """
 
@@ -18,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from rich.table import Table
 
 from agent_env.env import SWEEnv
 from agent_env.errors import BackendUnavailableError
+from agent_env.sandbox.base import Sandbox
 from agent_env.sandbox.docker.client import docker_client
 from agent_env.sandbox.hostroot import base_variables
 from agent_env.sandbox.select import select_backend
@@ -37,6 +40,9 @@ from agent_env.tools import ToolCall, format_call
 from agent_env.workbench import Workbench
 from tasks.pool import Pool
 from tasks.task import Task
+
+_REPORT = "/tmp/report"
+_ALONE = "the commands alone"
 
 
 class Round(NamedTuple):
@@ -73,6 +79,27 @@ def ours(env: SWEEnv, scripts: Sequence[Script], workers: int) -> Round:
     return Round(wall, [seconds for seconds, _ in done], sum(reward == 1 for _, reward in done))
 
 
+def commands_alone(bench: Workbench, scripts: Sequence[Script], workers: int) -> Round:
+    """The same commands and one run of the tests, each script as one command in a sandbox that stands already: what
+    is left if starting, stopping, speaking to a sandbox and all checks were free."""
+
+    def play(script: Script, sandbox: Sandbox) -> tuple[float, bool]:
+        begun = time.perf_counter()
+        sandbox.run("\n".join([*script.commands, f"({script.grade}) > {_REPORT}"]), timeout=300)
+        seconds = time.perf_counter() - begun
+        report = sandbox.read(_REPORT).decode()
+        return seconds, set(script.expected) <= {line.partition(" ")[2] for line in report.splitlines()}
+
+    with ExitStack() as stack:
+        sandboxes = [stack.enter_context(closing(bench.open(script.task))) for script in scripts]
+        for script, sandbox in zip(scripts, sandboxes, strict=True):
+            sandbox.write("/tmp/tests.tar", script.tests)
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(workers) as pool:
+            done = list(pool.map(play, scripts, sandboxes))
+        return Round(time.perf_counter() - begun, [seconds for seconds, _ in done], sum(solved for _, solved in done))
+
+
 def peer_job(bench: Workbench, script: Script, image: str, tests: Path) -> dict[str, Any]:
     """One episode as ``drive.py`` wants it: what our sandbox mounts, the peer's container mounts too."""
     spec = bench.build(script.task).spec()
@@ -103,10 +130,10 @@ def peers(bench: Workbench, scripts: Sequence[Script], workers: int) -> Iterator
             episodes.append(peer_job(bench, script, image, folder / f"tests-{number}.tar"))
         job = {"episodes": episodes, "workers": workers}
 
-        def measure(name: str) -> Callable[[], Round]:
-            return lambda: Round(**ground.drive(name, "episodes", job))
+        def measure(name: str, fresh: bool) -> Callable[[], Round]:
+            return lambda: Round(**ground.drive(name, "episodes", {**job, "fresh": fresh}))
 
-        yield {name: measure(name) for name in NAMES}
+        yield {name + ", graded afresh" * fresh: measure(name, fresh) for fresh in (False, True) for name in NAMES}
 
 
 def open_pool(path: str | None, folder: str) -> Pool:
@@ -130,7 +157,7 @@ def choose(pool: Pool, count: int) -> list[Task]:
 
 def show(rounds: dict[str, list[Round]]) -> None:
     """The table: medians over the rounds, and how many times as fast as each of the others ours are."""
-    ours_ = [name for name in rounds if name not in NAMES]
+    ours_ = [name for name in rounds if name in ("bubblewrap", "docker")]
     table = Table("subject", "episodes/min", "s an episode, p50", "solved", *(f"{name} is faster by" for name in ours_))
     speed = {name: statistics.median(one.per_minute for one in some) for name, some in rounds.items()}
     for name, some in rounds.items():
@@ -154,7 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pool = open_pool(options.pool, stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-")))
         env = SWEEnv(pool=pool, store=EnvironmentStore(select_backend("bubblewrap")))
         scripts = [make_script(env.bench, task) for task in choose(pool, options.tasks)]
-        subjects: dict[str, Callable[[], Round]] = {"bubblewrap": lambda: ours(env, scripts * 3, options.workers)}
+        subjects: dict[str, Callable[[], Round]] = {
+            "bubblewrap": lambda: ours(env, scripts * 3, options.workers),
+            _ALONE: lambda: commands_alone(env.bench, scripts * 3, options.workers),
+        }
         try:
             docker_client()
         except BackendUnavailableError as error:

@@ -60,6 +60,7 @@ class Pool:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._environments: dict[str, Environment] = {}
         marker = self.path / "pool.json"
         if not marker.is_file():
             raise PoolError(f"{self.path} is not a pool: it has no pool.json. Make one with `repodojo build`.")
@@ -182,6 +183,9 @@ class Pool:
         Raises:
             PoolError: it is missing or damaged.
         """
+        known = self._environments.get(environment_id)
+        if known:
+            return known  # its id is its content
         path = self.path / "environments" / environment_id / "environment.json"
         try:
             found = Environment.model_validate_json(path.read_bytes())
@@ -191,6 +195,7 @@ class Pool:
             raise PoolError(f"{path} is damaged: {error}") from error
         if found.id != environment_id:
             raise PoolError(f"{path} was changed: its content has the id {found.id}")
+        self._environments[environment_id] = found
         return found
 
     def environments(self) -> Iterator[Environment]:

@@ -1,8 +1,9 @@
 """Drives one peer: ``python drive.py NAME episodes|life``, a job as JSON on standard input, times as JSON on the last
 line of standard output. Runs in the peers' virtual environment.
 
-An episode: start, the agent's commands, grading in the same container (hidden tests copied in, pytest's report read),
-close. A life: start to the first result, single commands, close, which is over when the container is gone.
+An episode: start, the agent's commands, grading (hidden tests copied in, pytest's report read), close; graded in the
+same container, or, as SWE-bench does it, in a fresh one that gets the agent's diff. A life: start to the first result,
+single commands, close, which is over when the container is gone.
 """
 
 import json
@@ -18,28 +19,37 @@ COMMANDS = 5
 """Commands of each kind in a life."""
 
 
-def play(kind: type[Machine], episode: dict[str, Any], arguments: list[str]) -> tuple[float, bool, Machine]:
+def play(
+    kind: type[Machine], episode: dict[str, Any], arguments: list[str], fresh: bool
+) -> tuple[float, bool, list[Machine]]:
     """Seconds of one episode, whether every expected test passed, and what may still be stopping."""
     begun = time.perf_counter()
-    machine = kind(episode["image"], [*arguments, *episode["arguments"]])
-    machine.run("cd /testbed")
+    given = [*arguments, *episode["arguments"]]
+    machines = [kind(episode["image"], given)]
+    machines[0].run("cd /testbed")
     for command in episode["commands"]:
-        machine.run(command)
-    machine.put(episode["tests"], "/tmp/tests.tar")
-    report, _ = machine.run(episode["grade"])
+        machines[0].run(command)
+    if fresh:
+        work, _ = machines[0].run("git diff | base64 -w 0")
+        machines[0].close()
+        machines.append(kind(episode["image"], given))
+        machines[1].run(f"cd /testbed && echo {work.strip()} | base64 -d | git apply")
+    machines[-1].put(episode["tests"], "/tmp/tests.tar")
+    report, _ = machines[-1].run(episode["grade"])
     passed = {line.split(" ", 1)[1].strip() for line in report.splitlines() if line.startswith("PASSED ")}
-    machine.close()
-    return time.perf_counter() - begun, set(episode["expected"]) <= passed, machine
+    machines[-1].close()
+    return time.perf_counter() - begun, set(episode["expected"]) <= passed, machines
 
 
 def episodes(kind: type[Machine], job: dict[str, Any]) -> dict[str, Any]:
-    """Play ``job["episodes"]`` with ``job["workers"]`` side by side."""
+    """Play ``job["episodes"]`` with ``job["workers"]`` side by side, graded in fresh containers if ``job["fresh"]``."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(job["workers"]) as pool:
-        done = list(pool.map(lambda episode: play(kind, episode, job["arguments"]), job["episodes"]))
+        done = list(pool.map(lambda episode: play(kind, episode, job["arguments"], job["fresh"]), job["episodes"]))
     wall = time.perf_counter() - begun
-    for *_, machine in done:
-        machine.wait_until_gone()
+    for *_, machines in done:
+        for machine in machines:
+            machine.wait_until_gone()
     return {"wall": wall, "seconds": [seconds for seconds, *_ in done], "solved": sum(solved for _, solved, _ in done)}
 
 

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from blockers.oracle.inline import MARK
@@ -46,7 +47,7 @@ def make_probe_sentinels(oracle: Oracle) -> ProbeSentinels:
     """Draw two or three probes of each kind, in random order."""
     program = _RANDOM.randrange(len(oracle.programs))
     source = oracle.programs[program].source
-    free = 1 + max(map(int, _NUMBERED.findall(source)), default=0)
+    free = _first_free(source)
     kinds = [True] * _RANDOM.randint(2, 3) + [False] * _RANDOM.randint(2, 3)
     _RANDOM.shuffle(kinds)
     must_end: dict[str, Probe] = {}
@@ -64,6 +65,12 @@ def make_probe_sentinels(oracle: Oracle) -> ProbeSentinels:
             must_fail.add(entry)
         source += f"\n\ndef {entry}():\n{body}"
     return ProbeSentinels(program, source, must_end, frozenset(must_fail))
+
+
+@lru_cache(maxsize=256)
+def _first_free(source: str) -> int:
+    """The first number that no entry and no slot of a program has."""
+    return 1 + max(map(int, _NUMBERED.findall(source)), default=0)
 
 
 def _failing(numbers: list[int]) -> str:
