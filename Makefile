@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := tasks blockers agent_env env_builder rl_trainer repodojo
 EXTRAS := docker,train,dev
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test unit check format bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/ready
@@ -13,6 +13,10 @@ demo: $(VENV)/ready
 
 test: check
 	$(BIN)/python -m pytest
+
+# What needs neither sandboxes nor anything from elsewhere: the tests to run while writing.
+unit: $(VENV)/ready
+	$(BIN)/python -m pytest -q -m "not (sandbox or docker or network or slow)"
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

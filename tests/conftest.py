@@ -186,6 +186,13 @@ def certify(task: Task, build: Build, store: EnvironmentStore) -> Task:
     return task.model_copy(update={"certificate": certificate})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start sandboxes by what they ask for, so that `make unit` can leave them out."""
+    for item in items:
+        if {"store", "backend", "sandbox"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("sandbox")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where every real part is said to be there (``REPODOJO_NO_SKIP``), a skipped test fails the run."""

@@ -14,6 +14,8 @@ from agent_env.sandbox.orphans import kill_orphans
 from agent_env.sandbox.processes import descendants
 from agent_env.sandbox.shell import DRIVER
 
+pytestmark = pytest.mark.sandbox
+
 LOOK = f"echo $$; exec -a bwrap sh -c 'sleep 600; :' --args 3 sh -c '{DRIVER.splitlines()[0]}'"
 """A process with the command line of bubblewrap before it becomes the driver."""
 

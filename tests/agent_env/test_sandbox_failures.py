@@ -21,6 +21,8 @@ from agent_env.sandbox.processes import FirstProcess
 from agent_env.tools import ToolCall
 from agent_env.tools.toolbox import Toolbox
 
+pytestmark = pytest.mark.sandbox
+
 FORGETFUL = """
 import sys; from pathlib import Path
 from agent_env.sandbox.base import SandboxSpec

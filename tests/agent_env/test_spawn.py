@@ -16,6 +16,8 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.processes import FirstProcess
 from agent_env.sandbox.spawner import Request
 
+pytestmark = pytest.mark.sandbox
+
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Sandbox]:

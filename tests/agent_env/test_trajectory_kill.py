@@ -11,6 +11,8 @@ from agent_env.store import EnvironmentStore
 from agent_env.trajectory import read_trajectory
 from tasks.pool import Pool
 
+pytestmark = pytest.mark.sandbox
+
 RECORD = """
 import sys
 from pathlib import Path

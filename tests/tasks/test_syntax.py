@@ -9,5 +9,5 @@ SOURCE = "\n".join(f"def f{n}(a, b=({n}, [1, {{'x': 2}}])):\n    return a + b[0]
 
 def test_threads_do_not_disturb_each_other() -> None:
     with ThreadPoolExecutor(8) as pool:
-        trees = list(pool.map(lambda _: parse_python(SOURCE), range(40)))
+        trees = list(pool.map(lambda _: parse_python(SOURCE), range(16)))
     assert {len(tree.body) for tree in trees} == {300}
