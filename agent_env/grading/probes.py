@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from agent_env.grading.bytecode import bytecode_mounts, ensure_bytecode
-from agent_env.grading.states import trusted_files
 from agent_env.grading.supervised import run_supervised
 from agent_env.sandbox.base import SandboxBackend, StopCause
 from agent_env.store import Build
@@ -85,7 +84,6 @@ def run_probes(
         child="probes.py",
         request=request,
         mounts=mounts,
-        watched=trusted_files(build.tree, edits),
         timeout=timeout,
     )
     if said.lines is None:

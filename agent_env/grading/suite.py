@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from agent_env.grading.bytecode import PLAIN_ASSERTIONS, bytecode_mounts, ensure_bytecode, plugin_arguments
 from agent_env.grading.outcomes import SuiteRun, TestOutcome, TestStatus
-from agent_env.grading.states import trusted_files
 from agent_env.grading.supervised import RUNNER_DIR, Said, run_supervised
 from agent_env.sandbox.base import WORK_DIR, SandboxBackend
 from agent_env.store import Build
@@ -70,7 +69,6 @@ def run_suite(
         child="child.py",
         request=request,
         mounts=mounts,
-        watched=trusted_files(build.tree, edits),
         timeout=timeout,
     )
     return _read_report(said)._replace(rewritten=said.rewritten)

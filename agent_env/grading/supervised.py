@@ -5,13 +5,14 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 from agent_env.grading.bytecode import BYTECODE_DIR
+from agent_env.grading.states import trusted_files
 from agent_env.sandbox.base import VENV_DIR, CommandResult, Limits, Mount, SandboxBackend, StopCause
 from agent_env.sandbox.hostroot import HOME_DIR
 from agent_env.sandbox.overlay import lay_edits
@@ -40,7 +41,7 @@ class Said(NamedTuple):
     seconds: float
     """Wall time by the host's clock, start and end of the sandbox included."""
     rewritten: tuple[str, ...] = ()
-    """Of the files that were to be watched, those that were written meanwhile."""
+    """Of the state's tests, their data and what steers them, the files that were written meanwhile."""
 
 
 def run_supervised(
@@ -51,7 +52,6 @@ def run_supervised(
     child: str,
     request: Mapping[str, object],
     mounts: tuple[Mount, ...],
-    watched: Collection[str],
     timeout: float,
 ) -> Said:
     """Run one of the runner's programs on a state, without network.
@@ -64,13 +64,12 @@ def run_supervised(
         child: the program's file name in the runner's folder.
         request: what it reads from its standard input, as JSON.
         mounts: compiled modules, below ``BYTECODE_DIR``.
-        watched: files of the state that are to be as they were when all is over.
         timeout: seconds.
 
     Raises:
         SandboxError: the sandbox did not start or broke; never for what the process does.
     """
-    given = (backend, build, edits, child, request, mounts, watched, timeout)
+    given = (backend, build, edits, child, request, mounts, timeout)
     said = _run(*given)
     return _run(*given) if _was_killed(said) else said
 
@@ -89,7 +88,6 @@ def _run(
     child: str,
     request: Mapping[str, object],
     mounts: tuple[Mount, ...],
-    watched: Collection[str],
     timeout: float,
 ) -> Said:
     begun = time.monotonic()
@@ -105,7 +103,7 @@ def _run(
             command = f"{VENV_DIR}/bin/python -I -S {_RUNNER}/supervisor.py {_REQUEST} {_RUNNER}/{child} {_SAID}"
             done = sandbox.run(command, timeout=timeout)
             sandbox.stop()
-            rewritten = tuple(sandbox.written(watched))
+            rewritten = tuple(sandbox.written(trusted_files(build.tree, edits)))
         finally:
             sandbox.close()
     return _read(done, key, label, time.monotonic() - begun)._replace(rewritten=rewritten)

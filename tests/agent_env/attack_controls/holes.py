@@ -28,7 +28,7 @@ def unsigned(case: Case) -> bool:
 
 def unwatched(case: Case) -> bool:
     """Without the oracle, and nobody looks whether tests were written while they were in use."""
-    with mock.patch.object(suite, "trusted_files", return_value=[]):
+    with mock.patch.object(supervised, "trusted_files", return_value=[]):
         return without_oracle(case)
 
 
