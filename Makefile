@@ -30,7 +30,7 @@ format: $(VENV)/ready
 
 # Not among them: bench/training.py, which needs the folder of a run, and bench.kernel, which needs Debian's QEMU.
 bench: bench/pool
-	$(BIN)/python bench/sandbox.py
+	$(BIN)/python bench/sandbox.py --peers
 	$(BIN)/python bench/env.py bench/pool
 	$(BIN)/python bench/grading.py bench/pool
 	$(BIN)/python bench/remote.py bench/pool

@@ -1,6 +1,7 @@
 """Scripted episodes a minute, grading included, beside the same through SWE-ReX, mini-swe-agent and Docker by hand.
 
     python bench/env.py [POOL] [--tasks 4] [--rounds 3] [--workers 2] [--without-peers]
+    python bench/env.py [POOL] --idle N    what N live environments take that wait for their next call
 
 An episode is twenty calls: look around, search, edit, compile, run a test file, submit; every subject runs the same
 commands, in the same tree, with the same interpreter and packages, so many episodes side by side. Ours are stepped
@@ -12,6 +13,7 @@ Without POOL, a few tasks are made from toolz first.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
@@ -24,6 +26,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from idle import measure_idle
 from peers.install import NAMES, PINS, Ground
 from peers.script import CALLS, LONGEST_PATCH, Script, make_script, start_tree
 from rich.console import Console
@@ -136,6 +139,21 @@ def peers(bench: Workbench, scripts: Sequence[Script], workers: int) -> Iterator
         yield {name + ", graded afresh" * fresh: measure(name, fresh) for fresh in (False, True) for name in NAMES}
 
 
+def idle(env: SWEEnv, count: int) -> None:
+    """What so many environments take whose episodes have begun; tasks in turns."""
+    tasks = itertools.cycle([task.id for task in env.bench.pool.tasks()])
+
+    def begin() -> SWEEnv:
+        one = env.twin()
+        one.reset(options={"task_id": next(tasks)})
+        return one
+
+    def answers(one: SWEEnv) -> bool:
+        return "alive" in one.step(format_call(ToolCall("bash", {"command": "echo alive"})))[0]
+
+    measure_idle("environments (bubblewrap)", begin, answers, count)
+
+
 def open_pool(path: str | None, folder: str) -> Pool:
     """The pool that was named, or one made from toolz."""
     if path:
@@ -176,10 +194,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="beside one to warm up")
     parser.add_argument("--workers", type=int, default=2, help="episodes side by side")
     parser.add_argument("--without-peers", action="store_true")
+    parser.add_argument("--idle", type=int, default=0, help="live environments to measure, and nothing else")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         pool = open_pool(options.pool, stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-")))
         env = SWEEnv(pool=pool, store=EnvironmentStore(select_backend("bubblewrap")))
+        if options.idle:
+            return idle(env, options.idle)
         scripts = [make_script(env.bench, task) for task in choose(pool, options.tasks)]
         subjects: dict[str, Callable[[], Round]] = {
             "bubblewrap": lambda: ours(env, scripts * 3, options.workers),

@@ -1,29 +1,39 @@
-"""What sandboxes cost that do nothing: memory, descriptors and processes of each."""
+"""What sandboxes and environments cost that do nothing: memory, descriptors and processes of each."""
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from agent_env.sandbox.base import Sandbox, SandboxBackend, SandboxSpec
-
 _MIB = 1 << 20
 
 
-def measure_idle(backend: SandboxBackend, tree: Path, count: int) -> None:
-    """Start ``count`` sandboxes, let them be, and print what each takes.
+class Closable(Protocol):
+    """Whatever can be made and closed."""
+
+    def close(self) -> None:
+        """Give all back."""
+
+
+Thing = TypeVar("Thing", bound=Closable)
+
+
+def measure_idle(what: str, make: Callable[[], Thing], answers: Callable[[Thing], bool], count: int) -> None:
+    """Make ``count`` of a thing, let them be, and print what each takes.
 
     The machine's share is what its free memory shrank by: processes, page tables, namespaces, mounts, and whatever
     else runs here meanwhile, so a quiet machine is needed for a true number.
     """
-    made: list[Sandbox] = [backend.create(SandboxSpec(layers=(tree,)))]  # what is there once is there before
+    made = [make()]  # what is there once is there before
     available, host, descriptors, processes = _available(), _host(), _descriptors(), _processes()
     begun = time.perf_counter()
     try:
         for _ in range(count):
-            made.append(backend.create(SandboxSpec(layers=(tree,))))
+            made.append(make())
         seconds = time.perf_counter() - begun
         rows = {
             "memory of the machine, MiB": (available - _available()) / count / _MIB,
@@ -32,15 +42,15 @@ def measure_idle(backend: SandboxBackend, tree: Path, count: int) -> None:
             "processes": (_processes() - processes) / count,
             "start, ms": seconds / count * 1000,
         }
-        answers = sum(box.run("echo alive", timeout=30).output == "alive\n" for box in (made[0], made[-1]))
+        alive = sum(map(answers, made))
     finally:
         begun = time.perf_counter()
-        for box in made:
-            box.close()
+        for one in made:
+            one.close()
     rows["close, ms"] = (time.perf_counter() - begun) / len(made) * 1000
-    table = Table(f"{count} idle sandboxes ({backend.name}); {answers} of 2 answer", "each")
-    for what, value in rows.items():
-        table.add_row(what, f"{value:.2f}")
+    table = Table(f"{count} idle {what}; {alive} of {len(made)} answer", "each")
+    for name, value in rows.items():
+        table.add_row(name, f"{value:.2f}")
     Console(width=140).print(table)
 
 

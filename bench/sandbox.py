@@ -172,7 +172,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tree = make_tree(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="repodojo-bench-"))))
         bubblewrap = BubblewrapBackend()
         if options.idle:
-            return measure_idle(bubblewrap, tree, options.idle)
+            return measure_idle(
+                "sandboxes (bubblewrap)",
+                lambda: bubblewrap.create(SandboxSpec(layers=(tree,))),
+                lambda box: box.run("echo alive", timeout=30).output == "alive\n",
+                options.idle,
+            )
         subjects: dict[str, tuple[int, Callable[[], Round]]] = {"bubblewrap": (rounds, lambda: ours(bubblewrap, tree))}
         try:
             version = docker_client().version()["Version"]
