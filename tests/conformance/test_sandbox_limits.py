@@ -47,6 +47,7 @@ def held(emptied: Sandbox) -> Sandbox:
     return emptied
 
 
+@pytest.mark.parametrize("small", ["memory"], indirect=True)
 @pytest.mark.parametrize("place", ["/tmp", "/testbed", "~"])
 def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandbox, place: str) -> None:
     done = held.run(f"head -c {DISK * 4} /dev/zero > {place}/big", timeout=15)
@@ -54,6 +55,7 @@ def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandb
     assert int(text(held, f"stat -c %s {place}/big")) <= DISK
 
 
+@pytest.mark.parametrize("small", ["memory"], indirect=True)
 def test_so_is_a_burst_of_files(held: Sandbox) -> None:
     assert held.run(f"touch /tmp/{{1..{INODES * 2}}}", timeout=15).stopped is StopCause.DISK_FULL
     assert int(text(held, "ls /tmp | wc -l")) < INODES + 64  # and room for our own
