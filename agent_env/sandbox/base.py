@@ -28,7 +28,8 @@ class StopCause(Enum):
     DISK_FULL = "disk_full"
     """The limit on files was reached: the command failed with no space left, or was killed; the policy's own doing."""
     PROCESS_LIMIT = "process_limit"
-    """It failed after it had been refused a process or thread at the limit: the policy's own doing."""
+    """It failed after it had been refused a process or thread at the limit, or was killed beyond it: the policy's own
+    doing."""
     NO_OUTPUT = "no_output"
     """It printed nothing for as long as ``silence`` allows; its whole process tree was killed."""
     SHELL_DIED = "shell_died"

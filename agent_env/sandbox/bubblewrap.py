@@ -20,6 +20,7 @@ from pathlib import Path
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, Limits, Problem, SandboxSpec
 from agent_env.sandbox.cgroup import Group, controls_cpu, make_group
+from agent_env.sandbox.headcount import Headcount
 from agent_env.sandbox.hostroot import HOME_DIR, USER_ID, base_variables, make_etc, network_arguments, root_arguments
 from agent_env.sandbox.local import LocalSandbox
 from agent_env.sandbox.output import BoundedOutput
@@ -53,6 +54,7 @@ class BubblewrapSandbox(LocalSandbox):
         self._root_options = root
         self._starts = 0
         self._group: Group | None = None
+        self._headcount: Headcount | None = None
         self._begin()
 
     def _launch(self) -> ShellTree:
@@ -82,7 +84,7 @@ class BubblewrapSandbox(LocalSandbox):
                 os.close(spawned.process)
         return tree
 
-    def _limits_memory(self) -> bool:
+    def _limits_all(self) -> bool:
         return self._group is not None
 
     def _release(self) -> None:
@@ -114,7 +116,9 @@ class BubblewrapSandbox(LocalSandbox):
         return self._group.kills_for_memory() if self._group else 0
 
     def _refused_processes(self) -> int:
-        return self._group.refused_processes() if self._group else 0
+        if self._group:
+            return self._group.refused_processes()
+        return int(self._headcount is not None and self._headcount.has_killed)
 
     def _failure(self, said: str) -> SandboxError:
         return _start_error(said)
@@ -164,11 +168,14 @@ class BubblewrapSandbox(LocalSandbox):
 
     def _limit(self, pid: int) -> None:
         """What no control group limits. The kernel counts a user's processes in each namespace of users by the limit
-        that the process which made it had, so the sandbox's own must be made before this limit is set.
+        that the process which made it had, so the sandbox's own must be made before this limit is set. It leaves room
+        for one more than there may be, by whom a look sees that the limit was passed.
         """
         limits = self._spec.limits
         resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-        resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes + 1, limits.processes + 1))
+        if os.getuid() == 0:  # whom the kernel exempts from that one
+            self._headcount = Headcount(pid, limits.processes * 2)
 
 
 class BubblewrapBackend:
@@ -198,9 +205,9 @@ class BubblewrapBackend:
         group = make_group(f"{layer.name}-probe", Limits())
         if group is None:
             mend = (
-                "run as root or in a delegated cgroup; until then limits on memory hold for each process, their sum is "
-                "looked at twice a second, a process that was refused memory is not told from one that failed, and "
-                "processors are not limited"
+                "run as root or in a delegated cgroup; until then limits on memory hold for each process, their sum "
+                "and the number of processes are looked at twice a second, a process that was refused memory is not "
+                "told from one that failed, and processors are not limited"
             )
             found.append(Problem("control groups for memory and processes cannot be made here", mend, fatal=False))
         else:

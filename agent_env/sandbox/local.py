@@ -122,8 +122,8 @@ class LocalSandbox(ABC):
         self._place = self._new_place()
         self._start_anew()
 
-    def _limits_memory(self) -> bool:
-        """Whether the kernel holds the limit on the memory of all processes together."""
+    def _limits_all(self) -> bool:
+        """Whether the kernel holds the limits on all processes together, by memory and by number."""
         return True
 
     def _has_quota(self) -> bool:
@@ -151,7 +151,7 @@ class LocalSandbox(ABC):
             silence=silence,
             quota=None if self._has_quota() else self._quota,
             files=self._files,
-            over_memory=None if self._limits_memory() else lambda: tree.memory() > self._spec.limits.memory_bytes,
+            beyond=None if self._limits_all() else lambda: tree.beyond(self._spec.limits),
         )
         exit_code, stopped = tree.attempt(command, cwd, output, watch)
         if exit_code != 0 and self._kills_for_memory() > kills:

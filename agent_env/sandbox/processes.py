@@ -6,6 +6,7 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _ROUNDS = 100
@@ -52,16 +53,38 @@ class FirstProcess:
 def descendants(pid: int) -> set[int]:
     """``pid`` and all processes below it; a process whose parent died hangs below the namespace's first process."""
     found = {pid}
-    waiting = [pid]
+    for _ in _walk(found):
+        pass
+    return found
+
+
+def outnumber(pid: int, most: int) -> bool:
+    """Whether ``pid`` and all below it are more processes and threads than ``most``. It counts no further than that: a
+    fork bomb takes the processor, and grows meanwhile.
+    """
+    found = {pid}
+    threads = 0
+    for more in _walk(found):
+        threads += more
+        if len(found) + threads > most:
+            return True
+    return False
+
+
+def _walk(found: set[int]) -> Iterator[int]:
+    """Add all that is below the one process in ``found``; gives, process by process, its threads beside the first."""
+    waiting = list(found)
     while waiting:
         parent = waiting.pop()
+        tasks: list[str] = []
         with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 - in each start; a Path costs more than the rest
+            tasks = os.listdir(f"/proc/{parent}/task")  # noqa: PTH208 - in each start; a Path costs more than the rest
+            for task in tasks:
                 with open(f"/proc/{parent}/task/{task}/children", "rb") as file:  # noqa: PTH123 - as above
                     children = {int(child) for child in file.read().split()} - found
                 found |= children
                 waiting += children
-    return found
+        yield max(len(tasks) - 1, 0)
 
 
 def kill_all_but(root: int, keep: set[int]) -> bool:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent_env.sandbox.base import StopCause
+from agent_env.sandbox.base import Limits, StopCause
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but, outnumber
 from agent_env.sandbox.shell import Frame, Shell
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Watch, memory_of
@@ -88,9 +88,13 @@ class ShellTree:
         """Whether it is dead."""
         return self.first.is_gone()
 
-    def memory(self) -> int:
-        """Bytes of memory that its processes take; without files."""
-        return memory_of(descendants(self.first.pid))
+    def beyond(self, limits: Limits) -> StopCause | None:
+        """Which limit its processes are beyond together, by number or by memory without files."""
+        if outnumber(self.first.pid, limits.processes):
+            return StopCause.PROCESS_LIMIT
+        if memory_of(descendants(self.first.pid)) > limits.memory_bytes:
+            return StopCause.OUT_OF_MEMORY
+        return None
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:

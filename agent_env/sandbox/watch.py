@@ -1,4 +1,5 @@
-"""What is looked at while a command runs: its time, its silence; where the kernel does not, files and memory."""
+"""What is looked at while a command runs: its time, its silence; where the kernel does not, files, memory and
+processes."""
 
 import contextlib
 import os
@@ -63,7 +64,7 @@ class Watch:
         silence: seconds in which something must be printed; any number where None.
         quota: None where the kernel has one.
         files: what it is on.
-        over_memory: whether the processes take more memory than they may; None where the kernel sees to it.
+        beyond: which limit all processes together are beyond, if any; None where the kernel sees to it.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class Watch:
         silence: float | None,
         quota: Quota | None,
         files: Path,
-        over_memory: Callable[[], bool] | None,
+        beyond: Callable[[], StopCause | None] | None,
     ) -> None:
         self.deadline = deadline
         self._silence = silence
         self._quota = quota
         self._files = files
-        self._over_memory = over_memory
+        self._beyond = beyond
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def next_look(self, output: BoundedOutput) -> float:
@@ -87,7 +88,7 @@ class Watch:
         times = [self.deadline]
         if self._silence is not None:
             times.append(output.touched + self._silence)
-        if self._quota or self._over_memory:
+        if self._quota or self._beyond:
             times.append(self._look_at)
         return min(times)
 
@@ -99,8 +100,8 @@ class Watch:
         if self._silence is not None and now >= output.touched + self._silence:
             return StopCause.NO_OUTPUT
         if now >= self._look_at:
-            if self._over_memory and self._over_memory():
-                return StopCause.OUT_OF_MEMORY
+            if self._beyond and (cause := self._beyond()):
+                return cause
             if self._quota and self._quota.is_exceeded(self._files):
                 return StopCause.DISK_FULL
             took = time.monotonic() - now

@@ -62,7 +62,8 @@ def stop_note(result: CommandResult, timeout: float) -> str:
     if result.stopped is StopCause.DISK_FULL:
         return "[the limit on files was reached: no space left]"
     if result.stopped is StopCause.PROCESS_LIMIT:
-        return "[the limit on processes was reached: some could not start]"
+        killed = "the command and all that it started were killed"
+        return f"[the limit on processes was reached: {killed if result.exit_code is None else 'some could not start'}]"
     if result.stopped is StopCause.NO_OUTPUT:
         return "[printed nothing for too long: the command and all that it started were killed]"
     if result.stopped is StopCause.SHELL_DIED:

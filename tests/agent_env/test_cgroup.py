@@ -1,13 +1,15 @@
 """Control groups: made with limits, counted, removed; and what the kernel's files say."""
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from agent_env.sandbox import bubblewrap
-from agent_env.sandbox.base import Limits, SandboxSpec, StopCause
+from agent_env.sandbox.base import Limits, Sandbox, SandboxSpec, StopCause
 from agent_env.sandbox.cgroup import (
     Hierarchy,
     group_folders,
@@ -17,6 +19,7 @@ from agent_env.sandbox.cgroup import (
     remove_group_folder,
     version_2,
 )
+from agent_env.sandbox.shell_tree import REVIVED
 
 
 @pytest.mark.parametrize(
@@ -121,16 +124,50 @@ def test_more_processors_than_there_are_is_no_limit() -> None:
     assert "cpu" not in Hierarchy(2, folders).settings(Limits(cpus=10_000))
 
 
-def test_a_memory_limit_is_looked_at_where_no_group_can_be_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def make_without_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Limits], Sandbox]]:
+    """Makes a sandbox where no group can be made."""
     monkeypatch.setattr(bubblewrap, "make_group", lambda name, limits: None)
-    spec = SandboxSpec(layers=(tmp_path,), limits=Limits(memory_bytes=64 << 20))
-    box = bubblewrap.BubblewrapBackend().create(spec)
-    try:
-        # The last word keeps each shell, and what it holds: bash becomes the last command of a subshell otherwise.
-        grow = "(v=$(head -c 12000000 /dev/zero | tr '\\0' x); sleep 300; :) & "
-        assert box.run(f"{grow * 6} wait", timeout=120).stopped is StopCause.OUT_OF_MEMORY
-        assert box.run("echo ok", timeout=5).output.endswith("ok\n")
-    finally:
-        box.close()
+    with contextlib.ExitStack() as boxes:
+        yield lambda limits: boxes.enter_context(
+            contextlib.closing(bubblewrap.BubblewrapBackend().create(SandboxSpec(layers=(tmp_path,), limits=limits)))
+        )
+
+
+def test_a_memory_limit_is_looked_at_where_no_group_can_be_made(
+    make_without_group: Callable[[Limits], Sandbox],
+) -> None:
+    box = make_without_group(Limits(memory_bytes=64 << 20))
+    # The last word keeps each shell, and what it holds: bash becomes the last command of a subshell otherwise.
+    grow = "(v=$(head -c 12000000 /dev/zero | tr '\\0' x); sleep 300; :) & "
+    assert box.run(f"{grow * 6} wait", timeout=120).stopped is StopCause.OUT_OF_MEMORY
+    assert box.run("echo ok", timeout=5).output.endswith("ok\n")
+
+
+FEW = 30
+"""Processes that the following sandboxes may have."""
+
+
+# Those beyond twice the limit come faster than a look.
+@pytest.mark.parametrize("number", [FEW + 5, FEW * 8])
+def test_so_is_the_number_of_processes(make_without_group: Callable[[Limits], Sandbox], number: int) -> None:
+    box = make_without_group(Limits(processes=FEW))
+    done = box.run(f"for i in {{1..{number}}}; do sleep 300 & done; wait", timeout=120)
+    assert (done.exit_code, done.stopped) == (None, StopCause.PROCESS_LIMIT)
+    assert box.run("echo ok", timeout=5).output.endswith("ok\n")
+    assert box.run("cat /proc/[0-9]*/cmdline | grep -c ^sleep", timeout=5).output == "0\n"
+
+
+def test_as_many_processes_as_there_may_be_go_on(make_without_group: Callable[[Limits], Sandbox]) -> None:
+    box = make_without_group(Limits(processes=FEW))
+    done = box.run(f"for i in {{1..{FEW - 4}}}; do sleep 300 & done; sleep 1.2; jobs | wc -l", timeout=30)
+    assert (done.output, done.stopped) == (f"{FEW - 4}\n", None)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the kernel holds the number of an ordinary user's processes")
+def test_a_bomb_that_grows_between_two_commands_is_ended(make_without_group: Callable[[Limits], Sandbox]) -> None:
+    box = make_without_group(Limits(processes=FEW))
+    assert box.run(f"(sleep 0.1; for i in {{1..{FEW * 8}}}; do sleep 300 & done) &", timeout=30).stopped is None
+    assert box._tree.first.wait(60)  # type: ignore[attr-defined]
+    done = box.run("echo ok", timeout=5)
+    assert (done.output, done.stopped) == (REVIVED.decode() + "ok\n", None)

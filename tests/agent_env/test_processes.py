@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but, outnumber
 
 
 @pytest.fixture
@@ -29,6 +30,21 @@ def family() -> Iterator["subprocess.Popen[str]"]:
 def test_descendants_are_all_below(family: "subprocess.Popen[str]") -> None:
     assert len(descendants(family.pid)) == 4
     assert family.pid in descendants(os.getpid())
+
+
+def test_they_are_counted(family: "subprocess.Popen[str]") -> None:
+    assert [outnumber(family.pid, most) for most in (3, 4, 5)] == [True, False, False]
+
+
+def test_threads_count_as_processes_do() -> None:
+    start = "threading.Thread(target=time.sleep, args=(300,)).start()"
+    code = f"import threading, time\nfor _ in range(5): {start}\nprint(flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = [outnumber(process.pid, most) for most in (5, 6)]
+        process.kill()
+    assert found == [True, False]
 
 
 def test_kill_all_but_keeps_what_it_is_told(family: "subprocess.Popen[str]") -> None:

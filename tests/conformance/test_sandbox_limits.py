@@ -7,16 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from agent_env.sandbox.base import Limits, Sandbox, StopCause
+from agent_env.sandbox.residence import FILES_VARIABLE
 from tests.conformance.commands import MakeSandbox, text
 
 DISK = 8 << 20
 INODES = 300
 
 
-@pytest.fixture(scope="module")
-def small(make: MakeSandbox) -> Iterator[Sandbox]:
-    """A sandbox with room for few files."""
-    sandbox = make(limits=Limits(disk_bytes=DISK, inodes=INODES))
+@pytest.fixture(scope="module", params=["memory", "disk"])
+def small(request: pytest.FixtureRequest, make: MakeSandbox) -> Iterator[Sandbox]:
+    """A sandbox with room for few files, which lie in memory or on disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FILES_VARIABLE, request.param)
+        sandbox = make(limits=Limits(disk_bytes=DISK, inodes=INODES))
+    assert request.param == "memory" or not sandbox._has_quota()  # type: ignore[attr-defined]
     yield sandbox
     sandbox.close()
 
@@ -43,6 +47,7 @@ def held(emptied: Sandbox) -> Sandbox:
     return emptied
 
 
+@pytest.mark.parametrize("small", ["memory"], indirect=True)
 @pytest.mark.parametrize("place", ["/tmp", "/testbed", "~"])
 def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandbox, place: str) -> None:
     done = held.run(f"head -c {DISK * 4} /dev/zero > {place}/big", timeout=15)
@@ -50,6 +55,7 @@ def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandb
     assert int(text(held, f"stat -c %s {place}/big")) <= DISK
 
 
+@pytest.mark.parametrize("small", ["memory"], indirect=True)
 def test_so_is_a_burst_of_files(held: Sandbox) -> None:
     assert held.run(f"touch /tmp/{{1..{INODES * 2}}}", timeout=15).stopped is StopCause.DISK_FULL
     assert int(text(held, "ls /tmp | wc -l")) < INODES + 64  # and room for our own
@@ -97,13 +103,11 @@ def test_what_the_host_writes_is_limited_too(emptied: Sandbox) -> None:
         assert emptied.run("sleep 5", timeout=10).stopped is StopCause.DISK_FULL
 
 
-def test_the_limit_on_processes_is_told_as_the_cause(make: MakeSandbox, python: str, tells_causes: bool) -> None:
-    if not tells_causes:
-        pytest.skip("nothing counts what a limit refuses here")
+def test_the_limit_on_processes_is_told_as_the_cause(make: MakeSandbox, python: str) -> None:
     box = make(limits=Limits(processes=30))
     try:
         assert box.run("false", timeout=5).stopped is None
-        threads = "import threading, time; [threading.Thread(target=time.sleep, args=(1,)).start() for _ in range(60)]"
+        threads = "import threading, time; [threading.Thread(target=time.sleep, args=(2,)).start() for _ in range(60)]"
         assert box.run(f"{python} -c '{threads}'", timeout=20).stopped is StopCause.PROCESS_LIMIT
         assert box.run("false", timeout=5).stopped is None
         assert text(box, "echo ok").endswith("ok\n")
