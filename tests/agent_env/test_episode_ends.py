@@ -43,6 +43,8 @@ class BrokenBackend(BubblewrapBackend):
 
 
 def broken_bench(bench: Workbench, after: int | None) -> Workbench:
+    """The same on a machine that fails, once the environment has been built on one that does not."""
+    bench.build(bench.pool.tasks()[0])
     broken = EnvironmentStore(BrokenBackend(after=after), bench.store.root)
     return Workbench(bench.pool, broken)
 
