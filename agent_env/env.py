@@ -3,7 +3,8 @@
 An observation is what the policy reads next, an action is what it wrote. ``terminated`` says that the work was judged
 (``Scored``) or that the policy broke its sandbox (``PolicyFault``); ``truncated`` that a limit or the machine ended it.
 ``info["masked"]`` is True where the reward must not be used (``InfraFailed``). Everything in ``info`` is a function of
-the task and the actions.
+the task and the actions, unless a limit of time or the machine ended the episode: of a machine's failure
+``info["detail"]`` holds the raw words, which may name its processes and folders.
 """
 
 import copy

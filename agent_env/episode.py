@@ -385,7 +385,8 @@ class Episode:
             return LimitStopped(self._interrupted)
         used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
         if used_up and isinstance(error, SandboxError | OSError):
-            return PolicyFault(f"used up the sandbox's {used_up}, after which it failed: {error}")
+            # The error's own words hold process ids and folders: no two episodes would end with the same.
+            return PolicyFault(f"used up the sandbox's {used_up}, after which it failed")
         return _infra_failed(error)
 
     def _end(self, outcome: Outcome) -> None:

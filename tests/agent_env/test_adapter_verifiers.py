@@ -78,6 +78,19 @@ def test_oracle_one_noop_zero(graded_pool: Pool, store: EnvironmentStore, python
 
 @pytest.mark.network
 @pytest.mark.slow
+def test_a_machine_that_fails_is_no_reward(graded_pool: Pool, store: EnvironmentStore, python: Path) -> None:
+    task = graded_pool.task("tiny-total")
+    given = {"pool": str(graded_pool.path), "task_id": task.id, "scripts": [[None], noop_actions(task)]}
+    failed, after = rollouts(python, store, given)["episodes"]
+    assert (failed["ok"], failed["scored"], failed["info"]) == (False, [], {})
+    assert [error.partition(": the sandbox is closed")[0] for error in failed["errors"]] == [
+        "EnvError: SWEAgentEnv.run(): InfraError: SandboxError"
+    ]
+    assert (after["ok"], after["scored"], after["errors"]) == (True, ["solved"], [])
+
+
+@pytest.mark.network
+@pytest.mark.slow
 def test_a_task_that_is_unsound_is_found_out(
     graded_pool: Pool, store: EnvironmentStore, python: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -236,6 +237,54 @@ def test_a_daemon_that_fails_is_left_in_peace(tree: Path, monkeypatch: pytest.Mo
     assert len(tries) == 1
     assert pool._pause == 1
     pool.close()
+
+
+class Idle:
+    """What the pool asks of a container, with no daemon behind it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.born = time.monotonic()
+        self.first = self
+        self.removed = threading.Event()
+
+    def is_gone(self) -> bool:
+        return False
+
+    def end(self) -> None:
+        """Nothing runs."""
+
+    def remove(self) -> None:
+        self.removed.set()
+
+
+def test_between_two_that_are_made_it_pauses(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SPACING_SECONDS", 1000.0)
+    made, asked = [], threading.Event()
+
+    def make(plan: Plan) -> Container:
+        asked.wait(60)
+        made.append(Idle(plan))
+        return made[-1]  # type: ignore[return-value]
+
+    warm = WarmPool(2, make)
+    plan = make_plan(SandboxSpec(layers=(tree,)), "image", None)
+    for _ in range(3):  # wanted from the second time on
+        assert warm.take(plan) is None
+    asked.set()
+    await_true(lambda: len(warm))
+    assert list(warm._wanted) == [plan]
+    assert warm._not_before >= made[0].born + 1000
+    dead = Idle(plan)
+    warm.bury(dead)  # its thread turns to that, since it may not make the other yet
+    assert dead.removed.wait(60)
+    assert len(made) == 1
+    with warm._changed:
+        warm._not_before = 0.0
+        warm._changed.notify_all()
+    await_true(lambda: len(warm) == 2)
+    warm.close()
+    assert all(one.removed.is_set() for one in made)
 
 
 _HOST = """

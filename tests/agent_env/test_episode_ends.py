@@ -20,7 +20,7 @@ from tests.agent_env.turns import SUBMIT, bash, play, turn_elsewhere
 
 
 class BrokenBackend(BubblewrapBackend):
-    """A real backend, with little memory, whose machine fails: at once, or from the given command on."""
+    """A real backend, with little memory and room, whose machine fails: at once, or from the given command on."""
 
     def __init__(self, *, after: int | None) -> None:
         self.after = after
@@ -28,7 +28,7 @@ class BrokenBackend(BubblewrapBackend):
     def create(self, spec: SandboxSpec) -> "Sandbox":  # type: ignore[override]
         if self.after is None:
             raise SandboxError("the disk is on fire")
-        sandbox = super().create(replace(spec, limits=Limits(memory_bytes=128 << 20)))
+        sandbox = super().create(replace(spec, limits=Limits(memory_bytes=128 << 20, disk_bytes=8 << 20)))
         run, left = sandbox.run, self.after
 
         def failing(command: str, *, timeout: float, cwd: str | None = None, silence: float | None = None) -> object:
@@ -43,6 +43,8 @@ class BrokenBackend(BubblewrapBackend):
 
 
 def broken_bench(bench: Workbench, after: int | None) -> Workbench:
+    """The same on a machine that fails, once the environment has been built on one that does not."""
+    bench.build(bench.pool.tasks()[0])
     broken = EnvironmentStore(BrokenBackend(after=after), bench.store.root)
     return Workbench(bench.pool, broken)
 
@@ -121,7 +123,17 @@ class TestEnd:
             episode.close()
             pytest.skip("without control groups the kernel kills nobody: memory is refused instead")
         outcome = episode.turn(bash("true")).outcome
-        assert isinstance(outcome, PolicyFault)
+        assert outcome == PolicyFault("used up the sandbox's memory, after which it failed")
+        assert not outcome.masked
+
+    def test_a_sandbox_lost_to_the_policys_files_is_its_fault(self, bench: Workbench, task: Task) -> None:
+        episode = Episode(task, broken_bench(bench, 1))
+        episode.start()
+        # The sleep is for machines where no kernel holds the limit, and the files are looked at now and then.
+        said = episode.turn(bash("head -c 32M /dev/zero > /tmp/big && sleep 20")).observation
+        assert "limit on files" in said
+        outcome = episode.turn(bash("true")).outcome
+        assert outcome == PolicyFault("used up the sandbox's room for files, after which it failed")
         assert not outcome.masked
 
     def test_a_sandbox_lost_to_the_policys_processes_is_its_fault(self, bench: Workbench, task: Task) -> None:

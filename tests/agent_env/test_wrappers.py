@@ -2,20 +2,27 @@
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import TimeLimit
 
 from agent_env.env import SWEEnv
+from agent_env.errors import EpisodeError
+from agent_env.outcome import LimitStopped
+from agent_env.sandbox.processes import descendants
 from agent_env.scripted import noop_actions
 from agent_env.spaces import TextSpace
 from agent_env.store import EnvironmentStore
+from agent_env.vector import SWEVectorEnv
 from agent_env.wrappers import HistoryWindow, RewardShaping, Transition, WallClockLimit
 from tasks.errors import BadInputError
 from tasks.pool import Pool
 from tests.agent_env.turns import bash
+from tests.conformance.commands import await_end
 
 
 def costly(step: Transition) -> float:
@@ -51,6 +58,49 @@ def test_another_environment_is_refused() -> None:
 
     with pytest.raises(BadInputError, match="expected a RepoDojo/SWE-v0 environment, bare or wrapped; got Other"):
         WallClockLimit(Other(), 1)
+
+
+class TestGymnasiumsTimeLimit:
+    def test_it_truncates_and_a_close_leaves_nothing(self, options: dict[str, Any]) -> None:
+        env = gymnasium.make("RepoDojo/SWE-v0", max_episode_steps=2, **options)
+        env.reset(seed=0)
+        assert env.step(bash("sleep 300 & true"))[1:4] == (0.0, False, False)
+        observation, reward, terminated, truncated, info = env.step(bash("echo two"))
+        assert (observation, reward, terminated, truncated) == ("two", 0.0, False, True)
+        assert (info["step"], info["outcome"]) == (2, None)  # ours goes on until it is closed
+        inner = env.unwrapped
+        assert isinstance(inner, SWEEnv)
+        assert inner.episode is not None
+        pids = descendants(inner.episode._sandbox._tree.first.pid)  # type: ignore[union-attr]
+        assert any(b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+        env.close()
+        assert await_end(pids) == set()
+        assert inner.episode.outcome == LimitStopped("abandoned")
+
+    def test_the_next_episode_has_all_its_steps(self, options: dict[str, Any]) -> None:
+        with TimeLimit(SWEEnv(**options), 2) as env:
+            for _ in range(2):
+                env.reset(seed=0)
+                assert [env.step(bash("echo x >> new; cat new"))[::3] for _ in range(2)] == [
+                    ("x", False),
+                    ("x\nx", True),
+                ]
+
+    def test_in_a_vector_the_others_go_on(self, options: dict[str, Any]) -> None:
+        envs = SWEVectorEnv(2, wrap=lambda env: TimeLimit(env, 2), **options)
+        envs.reset(seed=1)
+        envs.step((bash("cd tiny"), None))
+        observations, _, terminated, truncated, _ = envs.step((bash("pwd"), bash("cd tiny")))
+        assert (terminated.tolist(), truncated.tolist()) == ([False, False], [True, False])
+        ended = envs._bare[0].episode
+        with pytest.raises(EpisodeError, match=r"sub-environments \[0\] have ended"):
+            envs.step((bash("pwd"), bash("pwd")))
+        envs.reset(options={"reset_mask": truncated})
+        assert ended is not None
+        assert (ended.outcome, ended._sandbox) == (LimitStopped("abandoned"), None)
+        observations, _, _, truncated, _ = envs.step((bash("pwd"), bash("pwd")))
+        assert (observations, truncated.tolist()) == (("/testbed", "/testbed/tiny"), [False, True])
+        envs.close()
 
 
 class TestWallClockLimit:

@@ -2,7 +2,8 @@
 
     python verifiers_rollout.py < {"pool": ..., "task_id": ..., "scripts": [[turn, ...], ...]}
 
-Prints one JSON object: the rewards and outcomes, whether the task is sound, and what was sent to the model.
+In place of a turn's text null says that the machine fails while the model thinks. Prints one JSON object: the rewards
+and outcomes, whether the task is sound, and what was sent to the model.
 """
 
 import asyncio
@@ -18,18 +19,26 @@ from verifiers.v1.configs.client import EvalClientConfig
 from verifiers.v1.configs.env import EnvConfig
 from verifiers.v1.utils.loaders import load_environment, resolve_env_config
 
+from agent_env.sandbox.local import _live
+from tests.agent_env.turns import bash
+
 
 class Scripted(BaseHTTPRequestHandler):
     """An OpenAI-compatible endpoint that says one script's turns in order."""
 
-    script: list[str]
+    script: list[str | None]
     heard: list[Any]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.heard.append(body["messages"])
         turn = sum(message["role"] == "assistant" for message in body["messages"])
-        first = {"index": 0, "delta": {"role": "assistant", "content": self.script[turn]}, "finish_reason": None}
+        said = self.script[turn]
+        if said is None:
+            said = bash("true")
+            for sandbox in [*_live]:
+                sandbox.close()
+        first = {"index": 0, "delta": {"role": "assistant", "content": said}, "finish_reason": None}
         last = {"index": 0, "delta": {}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         named = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
@@ -70,6 +79,7 @@ async def main() -> None:
                     "ok": episode.ok,
                     "errors": [f"{error.type}: {error.message}" for error in episode.errors],
                     "reward": trace.reward if trace else None,
+                    "scored": sorted(trace.rewards) if trace else [],
                     "info": trace.info if trace else None,
                     "trace": trace.model_dump_json() if trace else None,
                 }

@@ -1,6 +1,8 @@
 """Shorthands of the conformance tests."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from agent_env.sandbox.base import Sandbox
 
@@ -13,3 +15,13 @@ def text(sandbox: Sandbox, command: str, *, cwd: str | None = None) -> str:
     done = sandbox.run(command, timeout=20, cwd=cwd)
     assert done.exit_code == 0, done
     return done.output
+
+
+def await_end(pids: set[int]) -> set[int]:
+    """The processes that are still there when they had long enough to die."""
+    for _ in range(300):
+        pids = {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+        if not pids:
+            break
+        time.sleep(0.05)
+    return pids

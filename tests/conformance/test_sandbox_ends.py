@@ -18,7 +18,7 @@ from agent_env.sandbox.docker import DockerBackend
 from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
 from agent_env.sandbox.processes import descendants
 from agent_env.sandbox.residence import residence_base
-from tests.conformance.commands import MakeSandbox, text
+from tests.conformance.commands import MakeSandbox, await_end, text
 
 _HOST = """
 import sys, time
@@ -58,16 +58,6 @@ def start_host(backend: SandboxBackend, tree: Path, how: str) -> subprocess.Pope
         text=True,
         cwd=Path(__file__).parents[2],
     )
-
-
-def await_end(pids: set[int]) -> set[int]:
-    """The processes that are still there when they had long enough to die."""
-    for _ in range(300):
-        pids = {pid for pid in pids if Path(f"/proc/{pid}").exists()}
-        if not pids:
-            break
-        time.sleep(0.05)
-    return pids
 
 
 def test_a_kill_from_another_thread_ends_the_command(make: MakeSandbox) -> None:

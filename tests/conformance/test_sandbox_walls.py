@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 
 from agent_env.interpreter import Interpreter
 from agent_env.sandbox.base import Limits, Mount, Sandbox, SandboxBackend, StopCause
+from agent_env.sandbox.residence import passing_residence, residence_base
+from tasks.home import home
 from tests.conformance.commands import MakeSandbox, text
 
 REFUSED = "EPERM"
@@ -141,12 +144,29 @@ def test_the_hosts_processes_are_invisible(box: Sandbox) -> None:
     assert int(text(box, "ls -d /proc/[0-9]* | wc -l")) < 12
 
 
-def test_the_hosts_files_are_invisible(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("host-only")
-    assert box.run(f"ls {folder}", timeout=5).exit_code != 0
-    assert (
-        text(box, "ls -A /mnt /media /srv /var/log/journal /opt/pypi 2>/dev/null | grep -v : | sort -u").strip() == ""
-    )
+@pytest.fixture
+def planted() -> Iterator[list[Path]]:
+    """Files of the host that everybody may read: beside the sandboxes' own, in RepoDojo's cache, and elsewhere."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (
+        passing_residence(residence_base()) as residence,
+        tempfile.TemporaryDirectory(prefix="repodojo-test-", dir=home()) as cached,
+        tempfile.TemporaryDirectory(prefix="repodojo-test-", dir="/var/tmp") as elsewhere,
+    ):
+        paths = [Path(folder).resolve() / "planted-by-the-host" for folder in (residence, cached, elsewhere)]
+        for path in paths:
+            path.parent.chmod(0o755)
+            path.write_text("host only")
+            path.chmod(0o644)
+        yield paths
+
+
+def test_the_hosts_files_are_invisible(box: Sandbox, planted: list[Path]) -> None:
+    for path in planted:
+        assert path.read_text() == "host only"
+        assert "host only" not in box.run(f"cat {path} /proc/self/root{path}", timeout=5).output
+    search = f"find / -path /proc -prune -o -name {planted[0].name} -print 2>/dev/null; echo searched"
+    assert box.run(search, timeout=60).output == "searched\n"
 
 
 def test_nothing_outside_the_writable_places_can_be_written(box: Sandbox) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openai.types.chat import ChatCompletionToolParam
+from pydantic import TypeAdapter
 
 from agent_env.sandbox.base import Sandbox
 from agent_env.tools import Observation, ToolCall
@@ -90,6 +92,12 @@ class TestSchemas:
             assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", function["name"])
             assert 0 < len(function["description"]) <= 1024
             check_object_schema(function["parameters"])
+
+    def test_openais_client_takes_them(self) -> None:
+        """Its own type takes every key and drops none, as it would one that it does not know."""
+        accepts = TypeAdapter(ChatCompletionToolParam).validate_python
+        for declared in TOOLS.schemas("openai"):
+            assert accepts(declared, strict=True) == declared
 
     def test_anthropic(self) -> None:
         """As the API reference has it: name, description and ``input_schema``, whose type is object."""
