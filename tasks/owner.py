@@ -14,6 +14,12 @@ def owner_name() -> str:
     return _name_of(os.getpid())
 
 
+def process_namespace() -> str:
+    """The number of the namespace in which this process has its id: a place may be shared with containers, whose
+    processes have numbers of their own, and look dead from here."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
 @cache
 def _name_of(pid: int) -> str:
     return f"{pid}-{_start_time(pid)}"

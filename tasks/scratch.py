@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.owner import is_owner_alive, owner_name
+from tasks.owner import is_owner_alive, owner_name, process_namespace
 
 _NAME = re.compile(r"repodojo-[a-z]+-(\d+-\d+)-(\d+)-\w+")
 
@@ -20,7 +20,7 @@ def scratch(kind: str) -> Iterator[Path]:
     Args:
         kind: a word for its name.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"repodojo-{kind}-{owner_name()}-{_namespace()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"repodojo-{kind}-{owner_name()}-{process_namespace()}-"))
     try:
         yield folder
     finally:
@@ -46,10 +46,5 @@ def _folders() -> Iterator[tuple[Path, str]]:
     here: the place may be shared with containers, whose processes have numbers of their own."""
     for folder in Path(tempfile.gettempdir()).glob("repodojo-*"):
         found = _NAME.fullmatch(folder.name)
-        if found and found[2] == _namespace():
+        if found and found[2] == process_namespace():
             yield folder, found[1]
-
-
-def _namespace() -> str:
-    """The number of the namespace in which this process has its id."""
-    return str(Path("/proc/self/ns/pid").stat().st_ino)

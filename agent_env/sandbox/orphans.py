@@ -38,7 +38,7 @@ def _orphans() -> Iterator[int]:
 
 
 def _is_orphan(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):  # hidden: another user's
         if not _is_driver(pid):
             return False
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())

@@ -2,6 +2,8 @@
 
     <base>/<pid>-<start time of that process>/<sandbox name>/{upper,work,tmp,home}
 
+The base is named for the user and for the namespace of the process ids: containers that share the place are let be.
+
 A control group bears the sandbox's name, ``<pid>-<start time>-<number>``, so both are found by the same rule.
 """
 
@@ -20,7 +22,7 @@ from agent_env.errors import SandboxError
 from agent_env.sandbox.cgroup import group_folders, remove_group_folder
 from agent_env.sandbox.orphans import kill_orphans
 from tasks.errors import BadInputError
-from tasks.owner import is_owner_alive, owner_name
+from tasks.owner import is_owner_alive, owner_name, process_namespace
 from tasks.scratch import reap_scratch
 
 _numbers = itertools.count()
@@ -72,7 +74,7 @@ def residence_base() -> Path:
 
 @cache
 def _base(*, in_memory: bool) -> Path:
-    folder = f"repodojo-{os.getuid()}"
+    folder = f"repodojo-{os.getuid()}-{process_namespace()}"
     for base in (*([Path("/dev/shm")] if in_memory else []), Path(tempfile.gettempdir())):
         try:
             (base / folder).mkdir(mode=0o700, exist_ok=True)

@@ -1,10 +1,12 @@
 """Which sandbox backend to use, by the name that the user gave."""
 
+import warnings
+
 from agent_env.errors import BackendUnavailableError
 from agent_env.sandbox.base import SandboxBackend
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.docker import DockerBackend
-from tasks.errors import BadInputError
+from tasks.errors import BadInputError, RepoDojoError
 
 _BACKENDS: dict[str, type[BubblewrapBackend] | type[DockerBackend]] = {
     "bubblewrap": BubblewrapBackend,
@@ -14,6 +16,9 @@ _BACKENDS: dict[str, type[BubblewrapBackend] | type[DockerBackend]] = {
 
 def select_backend(name: str = "auto") -> SandboxBackend:
     """The backend of that name, proven to work here by a sandbox that was made and closed.
+
+    What dead host processes left behind is removed, so that each start clears up after the last; where that fails, a
+    ``RuntimeWarning`` says so.
 
     Args:
         name: ``bubblewrap``, ``docker``, ``docker:RUNTIME`` for an OCI runtime that the daemon knows
@@ -32,6 +37,16 @@ def select_backend(name: str = "auto") -> SandboxBackend:
         backend = DockerBackend(runtime=runtime) if colon else _BACKENDS[candidate]()
         fatal = [problem for problem in backend.problems() if problem.fatal]
         if not fatal:
+            _reap(backend)
             return backend
         failures.append(f"{candidate}: {fatal[0].what}")
     raise BackendUnavailableError("no sandbox can be made on this machine:\n" + "\n".join(failures))
+
+
+def _reap(backend: SandboxBackend) -> None:
+    """Sandboxes work: that old ones stay is no reason not to start."""
+    try:
+        backend.reap()
+    except (RepoDojoError, OSError) as error:
+        said = f"what dead processes left behind stays until the next start: {type(error).__name__}: {error}"
+        warnings.warn(said, RuntimeWarning, stacklevel=3)

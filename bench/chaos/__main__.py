@@ -2,9 +2,10 @@
 
 Workers play the episodes and are themselves ended now and then: without warning (SIGKILL), or in order (SIGTERM,
 SIGINT). With ``--restart`` the command given (say, one that restarts Docker Engine) runs now and then as well. Exits 1
-unless, after one more start, nothing is left (no process, container, mount, control group or folder), what ended in
-order left nothing before that, no trajectory is lost, no fault was scored, masked or blamed as it must not be, and each
-kind of fault that was planned often enough did strike.
+unless all episodes were played and there was a restart where one was asked for; after one more start, and the time that
+Docker guards take, nothing is left (no process, container, mount, control group or folder); what ended in order left
+nothing before that; no trajectory is lost, no fault was scored, masked or blamed as it must not be, and each kind of
+fault that was planned often enough did strike.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from agent_env.sandbox.select import select_backend
 from agent_env.store import EnvironmentStore
-from bench.chaos.leavings import look, strays
+from bench.chaos.leavings import GUARD_SECONDS, look, strays
 from bench.chaos.project import small_pool
 from bench.chaos.run import Run
 
@@ -28,15 +29,17 @@ def main() -> int:
     options = _read_options()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        outside = dict(os.environ)
         _keep_apart(Path(name))
-        run = Run(options, small_pool(Path(name), options.sandbox), Path(name) / "trajectories")
+        run = Run(options, small_pool(Path(name), options.sandbox), Path(name) / "trajectories", outside)
         _play(run, begun)
-        backend = select_backend(options.sandbox)
-        reaped = backend.reap()
-        EnvironmentStore(backend)  # reaps what of a build was being made
-        faults = {**look(run.owners)._asdict(), "other temporary files": strays(), **run.judge()}
+        EnvironmentStore(select_backend(options.sandbox))  # one more start: what the killed left goes
+        faults = {
+            **look(run.owners, patience=GUARD_SECONDS)._asdict(),
+            "other temporary files": strays(),
+            **run.judge(),
+        }
     _report(run)
-    print(f"{reaped} reaped at last")
     for kind, found in faults.items():
         print(f"{len(found)} {kind}" + "".join(f"\n    {item}" for item in found[:10]))
     print(f"{time.monotonic() - begun:.0f} s")

@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.chaos.judge import Strikes, Told, lost_trajectory, read, wrong_scores
-from bench.chaos.leavings import look
+from bench.chaos.leavings import ENDING_SECONDS, look
 from bench.chaos.plan import plan
 from bench.chaos.worker import INTERRUPTED
 from tasks.pool import Pool
@@ -40,8 +41,10 @@ class Span(NamedTuple):
 class Run:
     """The episodes so far."""
 
-    def __init__(self, options: argparse.Namespace, pool: Pool, folder: Path) -> None:
+    def __init__(self, options: argparse.Namespace, pool: Pool, folder: Path, outside: Mapping[str, str]) -> None:
         self.options, self.pool, self.folder = options, pool, folder
+        self.outside = outside
+        """The environment of the restart command: what it starts outlives the run, and is none of it."""
         self.begun: dict[int, Path] = {}
         self.ended: dict[int, Told] = {}
         self.owners: set[int] = set()
@@ -81,7 +84,9 @@ class Run:
                 wanted += self.options.restart_every
                 begin = time.monotonic()
                 self.restarts.append(Span(begin, math.inf))
-                done_with = subprocess.run(self.options.restart, shell=True, check=False, stdout=subprocess.DEVNULL)
+                done_with = subprocess.run(
+                    self.options.restart, shell=True, check=False, stdout=subprocess.DEVNULL, env=self.outside
+                )
                 self.restarts[-1] = Span(begin, time.monotonic() + SETTLE_SECONDS)
                 if done_with.returncode:
                     self.failures.append(f"the restart command failed with {done_with.returncode}")
@@ -105,14 +110,20 @@ class Run:
             if told:
                 reasons = wrong_scores(planned, told, met_restart=self.met_restart(number))
                 wrong += [f"{number}: {reason}: {planned} {told}" for reason in reasons]
-        missing = self.options.episodes - len(paths)
-        never = [f"{missing} episodes were never played"] if missing and not self.is_late() else []
         return {
             "lost trajectories": lost,
             "faults scored wrongly": wrong,
             "faults that never struck": self.strikes().never(),
-            "failures of the run": self.failures + never,
+            "failures of the run": [*self.failures, *self._not_done(self.options.episodes - len(paths))],
         }
+
+    def _not_done(self, missing: int) -> Iterator[str]:
+        """What was asked for and did not come about."""
+        if missing:
+            late = f": the {self.options.minutes:g} minutes were over" if self.is_late() else ""
+            yield f"{missing} of {self.options.episodes} episodes were never played{late}"
+        if self.options.restart and not self.restarts:
+            yield f"no restart: {len(self.ended)} episodes ended, and one comes after {self.options.restart_every}"
 
     def _take(self) -> list[int]:
         taken: list[int] = []
@@ -157,7 +168,8 @@ class Run:
 
     def _check_order(self, worker: int, numbers: list[int]) -> None:
         """A worker that was not killed leaves nothing, without any reaper, and no episode half way."""
-        for kind, found in look({worker})._asdict().items():
+        left = look({worker}, patience=ENDING_SECONDS, guarded=self.owners - {worker})
+        for kind, found in left._asdict().items():
             self.failures += [f"an orderly end left one of {kind}: {item}" for item in found]
         half = [number for number in numbers if number in self.begun and number not in self.ended]
         if half:

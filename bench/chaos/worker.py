@@ -106,7 +106,6 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     backend = select_backend(options.sandbox)
-    backend.reap()
     listen()
     plans = [plan(int(line), options.seed) for line in sys.stdin]
     is_whole = Player(Pool(options.pool), backend, options.folder).play_all(plans, options.threads)

@@ -55,7 +55,6 @@ def build(
         rewrite=_rewriter(*llm) if llm else None,
     )
     backend = select_backend(sandbox)
-    backend.reap()
     with console.progress() as bars:
         report = build_pool(requests, out, backend=backend, options=options, progress=bars)
     show_report(report, console)

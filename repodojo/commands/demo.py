@@ -66,7 +66,6 @@ def _build(path: Path, console: Console, sandbox: str, seed: int) -> Pool:
     console.say("[bold]1. Build[/]: mine and plant bugs in two real projects, and keep what three runs a state prove")
     requests = load_repo_list(str(files("repodojo").joinpath("demo_repos.toml")))
     backend = select_backend(sandbox)
-    backend.reap()
     options = BuildOptions(limit_per_repo=CANDIDATES, max_tasks=MOST_TASKS, seed=seed)
     with console.progress() as bars:
         report = build_pool(requests, path, backend=backend, options=options, progress=bars)

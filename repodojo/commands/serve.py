@@ -58,7 +58,6 @@ def serve(
         episode_seconds=episode_timeout,
     )
     backend = select_backend(sandbox)
-    backend.reap()
     env = SWEEnv(
         pool=path,
         split=as_split(split),

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent_env.errors import BackendUnavailableError
 from tasks.errors import BadInputError
+from tasks.owner import process_namespace
 
 OWNER_LABEL = "repodojo.owner"
 """On all that RepoDojo makes: the sandbox's name, which begins with the process id and start time of its owner."""
@@ -73,7 +74,7 @@ def choose_runtime(client: Any, name: str | None) -> str:
 def machine_id() -> str:
     """Names this boot of this machine and the process id namespace that we are in."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return f"{boot}-{process_namespace()}"
 
 
 def _connect() -> Any:

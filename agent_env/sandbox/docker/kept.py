@@ -43,6 +43,10 @@ def hold_copy(name: str, layer: Path, copy: Callable[[Path], None]) -> tuple[Pat
 def reap_copies() -> int:
     """Remove the copies that nobody uses and whose layer is gone, or that nobody has used for long; how many."""
     reaped = len(reap_folders(_base() / "making"))
+    for place in _base().iterdir() if _base().is_dir() else ():
+        used = place.with_name(f"{place.name}.used")
+        if place.is_dir() and place.name != "making" and not used.exists():
+            used.touch()  # of an earlier version, which did not note its use: goes under the lock, as all others do
     for used in _base().glob("*.used"):
         if not _is_useless(used):
             continue
@@ -56,10 +60,6 @@ def reap_copies() -> int:
                     reaped += 1
             finally:
                 os.close(descriptor)
-    for place in _base().iterdir() if _base().is_dir() else ():
-        if place.is_dir() and place.name != "making" and not place.with_name(f"{place.name}.used").exists():
-            remove_tree(place)  # of an earlier version, which did not note its use
-            reaped += 1
     return reaped
 
 
