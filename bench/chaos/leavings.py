@@ -105,6 +105,6 @@ def _containers() -> list[str]:
         client = docker_client()
     except BackendUnavailableError:
         return []
-    containers = client.containers.list(all=True, filters={"label": OWNER_LABEL})
+    containers = client.containers.list(all=True, filters={"label": OWNER_LABEL}, ignore_removed=True)
     volumes = client.volumes.list(filters={"label": OWNER_LABEL})
     return [item.name for item in (*containers, *volumes)]
