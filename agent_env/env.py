@@ -27,7 +27,7 @@ from agent_env.tools.formats import DEFAULT_FORMAT
 from agent_env.tools.observation import DEFAULT_CHARS
 from agent_env.trajectory import TrajectoryRecorder
 from agent_env.workbench import Workbench
-from tasks.errors import BadInputError
+from tasks.errors import BadInputError, InfraError
 from tasks.pool import Pool
 from tasks.task import Split, Task
 
@@ -135,11 +135,16 @@ class SWEEnv(gymnasium.Env[str, str]):
         """
         super().reset(seed=given.seed(seed))
         task = self._pick(given.options(options))
-        self.close()
         episode = Episode(task, self.bench, self.rules)
         if self._trajectories is not None:
             agent = Agent(name=self._agent, version=_version(), tool_definitions=episode.toolbox.schemas())
             episode.recorder = TrajectoryRecorder(self._trajectories, agent, task_id=task.id)
+        try:
+            self.close()
+        except (InfraError, OSError) as error:  # by the former episode; what is told from now on is about this one
+            episode.outcome = InfraFailed(f"the episode before could not be closed: {type(error).__name__}: {error}")
+            self.episode = episode
+            raise
         self.episode = episode
         return episode.start(), self.info()
 

@@ -9,6 +9,7 @@ calls. A recording without an end (its process was killed) is compared as far as
 """
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -172,7 +173,8 @@ def _rules(extra: dict[str, Any]) -> Rules:
     if not isinstance(given, dict) or (unknown := sorted(set(given) - {field.name for field in fields(Rules)})):
         wrong = unknown if isinstance(given, dict) else type(given).__name__
         raise BadInputError(f"the trajectory was recorded under rules that this version does not know: {wrong}")
-    return Rules(**given)
+    endless = {"time_limit": math.inf} if given.get("time_limit", 0) is None else {}
+    return Rules(**{**given, **endless})
 
 
 def _tripwires(extra: dict[str, Any]) -> Tripwires | None:

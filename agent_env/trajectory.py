@@ -8,6 +8,7 @@ and log probabilities are the sampler's, given by whoever sampled; ``agent_env.t
 """
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Sequence
@@ -74,8 +75,10 @@ class TrajectoryRecorder:
         unblocked: bool = False,
     ) -> None:
         """Record the prompt, what a replay needs (the rules of the episode, and the tokens of its tripwires), and
-        whether the pool's blockers are off.
+        whether the pool's blockers are off. A rule of no limit is None in the file: JSON knows no infinity.
         """
+        if rules is not None:
+            rules = {name: None if value == math.inf else value for name, value in rules.items()}
         needed = {"rules": rules, "tripwires": tripwires, "unblocked": unblocked or None}
         self._put_extra({name: value for name, value in needed.items() if value is not None})
         self._add(Step(step_id=1, timestamp=_now(), source="user", message=prompt))

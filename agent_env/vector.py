@@ -165,6 +165,8 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
         for env in self._bare:
             env.close()  # what runs in the pool's threads may be turns that only this ends
         self._threads.shutdown()
+        for env in self._bare:
+            env.close()  # a reset that ran may have begun its episode after that
         for done in closing:
             done.result()
 

@@ -46,6 +46,6 @@ def is_of_machine(error: OSError) -> bool:
 
 
 def raise_if_of_machine(error: OSError) -> None:
-    """For ``os.walk``, which passes over every error by itself."""
+    """For walks over a tree, which pass over every other error."""
     if is_of_machine(error):
         raise error

@@ -7,7 +7,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import BadInputError, raise_if_of_machine
@@ -22,12 +22,33 @@ def list_files(root: Path) -> list[str]:
     Raises:
         OSError: the machine failed. A folder that is absent or closed to us counts as empty.
     """
-    found = []
-    for folder, names, files in os.walk(root, onerror=raise_if_of_machine):
-        links = [name for name in names if (Path(folder) / name).is_symlink()]
-        names[:] = [name for name in names if name != ".git" and name not in links]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files + links if name != ".git"]
-    return sorted(found)
+    above = len(str(root).rstrip("/")) + 1
+    entries = walk_tree(root, leave_out=(".git",))
+    return sorted(entry.path[above:] for entry in entries if not entry.is_dir(follow_symlinks=False))
+
+
+def walk_tree(root: Path, *, leave_out: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
+    """All that lies below ``root``, folders too, in no order; links are not followed.
+
+    ``os.walk`` calls itself for each folder (before Python 3.12), and a policy may nest more than a stack bears.
+    What lies deeper than a path can name is left out.
+
+    Args:
+        leave_out: names that are passed over, with what lies below them.
+
+    Raises:
+        OSError: as for ``list_files``.
+    """
+    waiting = [str(root)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                found = [entry for entry in entries if entry.name not in leave_out]
+        except OSError as error:
+            raise_if_of_machine(error)
+            continue
+        waiting += [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+        yield from found
 
 
 def tree_digest(root: Path, edits: Edits | None = None) -> str:

@@ -73,7 +73,7 @@ class MiniEnvironment:
         return self._episode.outcome
 
     def execute(self, action: dict[str, Any], cwd: str = "") -> dict[str, Any]:
-        """Run a command, as mini-swe-agent calls it.
+        """Run a command, as mini-swe-agent calls it; ``cwd`` is for this command alone, empty: where the shell is.
 
         Raises:
             Submitted: the command submitted the work, which has been graded.
@@ -82,8 +82,8 @@ class MiniEnvironment:
             EpisodeError: the episode has ended.
         """
         command = str(action.get("command", ""))
-        if cwd and cwd != WORK_DIR:
-            command = f"cd -- {shlex.quote(cwd)} || exit\n{command}"
+        if cwd:
+            command = _within(cwd, command)
         turn = self._episode.call([ToolCall("bash", {"command": command})])
         result = next((shown.result for shown in self._episode.observations), None)
         if isinstance(turn.outcome, InfraFailed):
@@ -113,6 +113,15 @@ class MiniEnvironment:
     def _episode(self) -> Episode:
         assert self._env.episode is not None
         return self._env.episode
+
+
+def _within(folder: str, command: str) -> str:
+    """The command run in a folder, and the shell back where it was; all else that the command does to the shell stays.
+
+    In words of the shell, as the trajectory's calls are all that a replay runs.
+    """
+    there = f"cd -- {shlex.quote(folder)} && eval {shlex.quote(command)}"
+    return f'cwd_before=$PWD; {there}; cwd_status=$?; cd -- "$cwd_before"; (exit $cwd_status)'
 
 
 def _answer(result: CommandResult) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import gymnasium
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
 from agent_env import given
@@ -37,8 +38,8 @@ LONGEST_REPLY = 64 << 20
 class RemoteSWEEnv(gymnasium.Env[str, str]):
     """One session with a server that `repodojo serve` started.
 
-    The session is opened by the first ``reset`` and by one after a lost connection; seeds are the server's to keep, so
-    after a lost connection give one again.
+    The session is opened by the first ``reset`` and by one that finds the connection lost, as after a silence longer
+    than the server allows; seeds are the server's to keep, so then give one again.
 
     Args:
         url: ``http://HOST:PORT`` or, with TLS, ``https://HOST:PORT``.
@@ -88,6 +89,8 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
         wanted = {key: value for key, value in (("seed", seed), *options.items()) if value is not None}
         if "task_id" in wanted:
             wanted["task_id"] = encodable(given.text("task_id", wanted["task_id"], "a task's id"))
+        if self._socket is not None and self._socket.state is not State.OPEN:
+            self._drop()  # as after a silence longer than the server allows
         if self._socket is None:
             self._connect()
         reply = self._ask({"type": "reset", "data": wanted})
@@ -101,14 +104,16 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
             EpisodeError: no episode is running.
             BadInputError: ``action`` is not text.
         """
-        if self._info is None or self._info["outcome"]:
+        info = self._info
+        if info is None or info["outcome"]:
             raise EpisodeError("no episode is running: call reset() first")
         if not isinstance(action, str):
             raise BadInputError(f"an action is the policy's text (str); got {type(action).__name__}")
         try:
             reply = self._ask({"type": "step", "data": {"text": encodable(action)}})
         except RemoteError as error:
-            self._info |= {"outcome": InfraFailed.name, "masked": True, "detail": str(error)}
+            # Of the copy: `close` in another thread has taken away the one of this session.
+            self._info = info | {"outcome": InfraFailed.name, "masked": True, "detail": str(error)}
             self._drop()
             return "[the connection to the server failed]", 0.0, False, True, dict(self._info)
         text, self._info = _read_observation(reply)
@@ -142,19 +147,24 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message and wait for its answer; whatever keeps it away ends the session."""
-        assert self._socket is not None or self._info
+        socket = self._socket
+        if socket is None:
+            raise RemoteError("the session is closed")
         try:
-            if self._socket is None:
-                raise RemoteError("the session is closed")
             with suppress(ConnectionClosed):  # a refused session may be closed already: its last words say why
-                self._socket.send(json.dumps(message))
-            reply = json.loads(self._socket.recv(self._reply_seconds))
+                socket.send(json.dumps(message))
+            reply = json.loads(socket.recv(self._reply_seconds))
         except TimeoutError:
             self._drop()
             raise RemoteError(f"the server did not answer within {self._reply_seconds:g} s") from None
         except (OSError, WebSocketException, ValueError) as error:
             self._drop()
             raise RemoteError(f"the connection to {self._url} failed: {error}") from error
+        except (
+            BaseException
+        ):  # an interrupt: the answer that is still to come would be taken for that to the next message
+            self._drop()
+            raise
         if reply.get("type") == "error":
             said = str(reply.get("data", {}).get("message", "unknown error"))
             if said.startswith(BAD_REQUEST):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from agent_env.sandbox.base import WORK_DIR
 
 MAX_BYTES = 20_000_000
-"""Of all remembered contents together; the oldest are forgotten first."""
+"""Of all remembered contents together; the oldest are forgotten first. A larger one is not remembered at all, nor are
+the edits of its file before."""
 
 
 class PastEdit(NamedTuple):
@@ -26,12 +27,19 @@ class EditHistory:
 
     def __init__(self) -> None:
         self._edits: list[PastEdit] = []
+        self._forgotten: set[str] = set()
+        """Paths."""
 
     def record(self, path: str, before: bytes | None, after: bytes) -> None:
         """Remember an edit that was just made."""
-        self._edits.append(PastEdit(_key(path), before, sha256(after).digest()))
+        key = _key(path)
+        if before is not None and len(before) > MAX_BYTES:
+            self._edits = [edit for edit in self._edits if edit.path != key]
+            self._forgotten.add(key)
+            return
+        self._edits.append(PastEdit(key, before, sha256(after).digest()))
         while sum(len(edit.before or b"") for edit in self._edits) > MAX_BYTES:
-            self._edits.pop(0)
+            self._forgotten.add(self._edits.pop(0).path)
 
     def take_back(self, path: str, undo: Callable[[PastEdit], None]) -> bool:
         """Hand the latest edit of a file to ``undo`` and forget it, unless that raises; False where there is none."""
@@ -45,6 +53,10 @@ class EditHistory:
     def count(self, path: str) -> int:
         """How many edits of a file can be taken back."""
         return sum(edit.path == _key(path) for edit in self._edits)
+
+    def has_forgotten(self, path: str) -> bool:
+        """Whether a file had edits that are no longer remembered."""
+        return _key(path) in self._forgotten
 
 
 def is_changed_since(edit: PastEdit, now: bytes | None) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agent_env.sandbox.base import WORK_DIR, Sandbox
 from agent_env.tools.arguments import ArgumentError, Arguments, LineRange, fail_arguments
-from agent_env.tools.edit_history import EditHistory, PastEdit, is_changed_since
+from agent_env.tools.edit_history import MAX_BYTES, EditHistory, PastEdit, is_changed_since
 from agent_env.tools.lines import split_lines
 from agent_env.tools.matching import Place, explain_mismatch, find_once
 from agent_env.tools.observation import Observation, clip
@@ -108,7 +108,7 @@ class Editor:
         shown = "".join(f"{number}\t{line}" for number, line in enumerate(lines[first - 1 : last], first))
         shown = shown.removesuffix("\n")
         more = f"\n[{len(lines)} lines in all]" if (first, last) != (1, len(lines)) else ""
-        return clip(shown, self._chars - len(more)) + more
+        return shown + more
 
     def _create(self, sandbox: Sandbox, arguments: EditArguments) -> str:
         before = _content(sandbox, arguments.path)
@@ -160,7 +160,10 @@ class Editor:
             said += "; what other commands had changed in it since is gone too" if lost else ""
 
         if not self._history.take_back(path, undo):
-            return f"Error: there is no edit of {path} to undo: edit has not changed it, or all is undone already."
+            why = "edit has not changed it, or all is undone already"
+            if self._history.has_forgotten(path):
+                why = f"of what files held before, only the latest {MAX_BYTES // 1_000_000} MB are remembered"
+            return f"Error: there is no edit of {path} to undo: {why}."
         return f"Undid the last edit of {path}: {said}. Edits left to undo there: {self._history.count(path)}."
 
     def _write(self, sandbox: Sandbox, path: str, before: bytes | None, text: str) -> None:

@@ -27,9 +27,9 @@ class Place(NamedTuple):
 def find_once(text: str, old: str, new: str) -> Place | list[int]:
     """The one place of ``old`` in ``text``, or the line numbers where it begins: none or several.
 
-    In a text whose lines all end in CRLF, an ``old`` with plain line breaks is looked for with CRLF.
+    In a text whose lines all end in CRLF, plain line breaks of ``old`` and ``new`` are taken for CRLF.
     """
-    if old not in text and "\r\n" in text and "\n" not in text.replace("\r\n", ""):
+    if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
         old, new = (part.replace("\r\n", "\n").replace("\n", "\r\n") for part in (old, new))
     starts = _starts(text, old)
     if len(starts) == 1:

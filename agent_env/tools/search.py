@@ -13,8 +13,12 @@ from agent_env.tools.observation import Observation, clip
 MAX_MATCHES = 100
 """So many lines or names are shown."""
 
-MAX_LINE_CHARS = 250
-"""A line of a file is cut beyond this."""
+MAX_LINE_BYTES = 250
+"""A row is cut beyond this: so all of them together are less than a sandbox returns of a command's output, where more
+would lose its middle, and with it the count of the rows."""
+
+_ROW_BYTES = MAX_LINE_BYTES + 10
+"""So much of a row leaves the sandbox: it shows that there was more, also without ``./`` and with half a character."""
 
 
 class SearchArguments(Arguments):
@@ -90,7 +94,7 @@ def _script(arguments: SearchArguments) -> str:
         "( { set +exu +o pipefail; builtin unset -f find grep sort xargs tr head cut; } 2>/dev/null; "
         f"if ! [ -e {path} ]; then echo path; exit 0; fi; {check}echo ok; "
         f"{files} 2>/dev/null | LC_ALL=C sort -z | {rows} 2>/dev/null "
-        f"| head -n {MAX_MATCHES + 1} | cut -b -{4 * MAX_LINE_CHARS}; exit 0 )"
+        f"| head -n {MAX_MATCHES + 1} | cut -b -{_ROW_BYTES}; exit 0 )"
     )
 
 
@@ -106,4 +110,5 @@ def _show(output: str, arguments: SearchArguments) -> str:
 
 
 def _trim(row: str) -> str:
-    return row if len(row) <= MAX_LINE_CHARS else f"{row[:MAX_LINE_CHARS]} [...]"
+    raw = row.encode()
+    return row if len(raw) <= MAX_LINE_BYTES else f"{raw[:MAX_LINE_BYTES].decode(errors='ignore')} [...]"

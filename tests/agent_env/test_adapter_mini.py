@@ -46,6 +46,30 @@ def test_a_command(environment: MiniEnvironment) -> None:
     assert environment.execute({"command": "pwd"}, cwd="/nowhere")["returncode"] != 0
 
 
+def test_a_folder_is_for_one_command(environment: MiniEnvironment) -> None:
+    def pwd(command: str, cwd: str = "") -> str:
+        return str(environment.execute({"command": f"{command}; pwd"}, cwd=cwd)["output"])
+
+    assert pwd("cd tiny") == "/testbed/tiny\n"
+    assert pwd("X='a  b'; f() { echo \"$X\"; }; false", "/testbed") == "/testbed\n"
+    assert pwd("cd /tmp", "/testbed/tests") == "/tmp\n"
+    missing = environment.execute({"command": "echo not run"}, cwd="/no where")
+    assert (missing["returncode"], "not run" in missing["output"]) == (1, False)
+    assert environment.execute({"command": "f; pwd; (exit 3)"}) == {
+        "output": "a  b\n/testbed/tiny\n",
+        "returncode": 3,
+        "exception_info": "",
+    }
+
+
+def test_the_status_of_a_command_in_a_folder(environment: MiniEnvironment) -> None:
+    assert environment.execute({"command": "cat <<'E'\nit's\nE\n(exit 3) # end"}, cwd="/tmp") == {
+        "output": "it's\n",
+        "returncode": 3,
+        "exception_info": "",
+    }
+
+
 def test_a_timeout_is_told_and_not_raised(environment: MiniEnvironment) -> None:
     answer = environment.execute({"command": "echo begun; sleep 60"})
     assert (answer["output"].splitlines()[0], answer["returncode"]) == ("begun", -1)

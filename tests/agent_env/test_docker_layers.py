@@ -12,7 +12,7 @@ import pytest
 from agent_env.sandbox.docker.kept import KEEP_SECONDS, reap_copies
 from agent_env.sandbox.docker.layers import SMALL_FILES, lay_layers
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
+from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 
 USER = 1000
 
@@ -86,6 +86,19 @@ def test_a_layer_that_goes_before_long_is_not_kept(layer: Path, tmp_path: Path) 
         assert not (tmp_path / "home" / "owned").exists()
     finally:
         remove_residence(passing)
+
+
+@root_only
+def test_a_layer_of_a_fork_may_be_nested_deeper_than_a_stack_is(tmp_path: Path) -> None:
+    passing, deep = new_residence(residence_base()), "d/" * 1200
+    try:
+        subprocess.run(["mkdir", "-p", passing / deep], check=True)  # pathlib's own calls itself for each
+        for _ in range(2):  # the second time in the place of the first
+            (place,) = lay_layers([passing], tmp_path / "lower", USER).places
+            assert (place / deep).stat().st_uid == USER
+    finally:
+        remove_residence(passing)
+        remove_tree(tmp_path / "lower")
 
 
 def test_laying_again_replaces_what_was_there(layer: Path, tmp_path: Path) -> None:

@@ -90,6 +90,30 @@ class TestReset:
         with pytest.raises(EpisodeError, match="has ended"):
             env.step("x")
 
+    def test_an_episode_before_that_cannot_be_closed(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with SWEEnv(**options) as env:
+            env.reset(options={"task_id": "tiny-total"})
+            assert env.episode is not None
+            sandbox = env.episode._sandbox
+            assert sandbox is not None
+            close = sandbox.close
+
+            def fails() -> None:
+                close()
+                raise SandboxError("the disk is on fire")
+
+            monkeypatch.setattr(sandbox, "close", fails)
+            with pytest.raises(SandboxError, match="on fire"):
+                env.reset(options={"task_id": "tiny-longest"})
+            info = env.info()
+            assert (info["task_id"], info["step"], info["outcome"]) == ("tiny-longest", 0, "InfraFailed")
+            assert "the episode before could not be closed: SandboxError: the disk is on fire" in info["detail"]
+            with pytest.raises(EpisodeError, match="has ended"):
+                env.step(bash("true"))
+            assert env.reset(options={"task_id": "tiny-longest"})[1]["outcome"] is None
+
 
 class TestStep:
     def test_a_turn(self, options: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from agent_env.sandbox import overlay
 from agent_env.sandbox.overlay import TOO_LARGE, changed_files, covered_files, lay_edits, read_through
+from agent_env.sandbox.residence import remove_tree
 from tasks.tree import list_files
 
 BASE = {"a": b"1", "d/b": b"2", "d/e/c": b"3"}
 
 
 def layer(root: Path, edits: dict[str, bytes | None]) -> Path:
-    root.mkdir()
+    root.mkdir(exist_ok=True)
     lay_edits(edits, root)
     return root
 
@@ -181,3 +183,11 @@ def test_changes_are_whole_or_an_error_where_descriptors_run_out(tmp_path: Path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert 2 < refused < 125
+
+
+def test_a_deleted_tree_may_be_nested_deeper_than_a_stack_is(tmp_path: Path) -> None:
+    deep = "d/" * 1200
+    subprocess.run(["mkdir", "-p", tmp_path / "0" / deep], check=True)  # pathlib's own calls itself for each
+    below = layer(tmp_path / "0", {f"{deep}f": b"1"})
+    assert changed_files(layer(tmp_path / "1", {"d": None}), (below,)) == {f"{deep}f": None}
+    remove_tree(below)  # pytest's own way gives up on it

@@ -1,5 +1,7 @@
 """Replays: the same where nothing changed, and the first difference where something did."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,14 @@ def test_the_recorded_rules_hold(bench: Workbench, tmp_path: Path) -> None:
         "the recording holds no rules: replayed under the default ones",
         "the recording has no end: compared as far as it goes",
     )
+
+
+def test_no_limit_of_time_is_json_too(bench: Workbench, tmp_path: Path) -> None:
+    trajectory = record(bench, tmp_path, ACTIONS[:1], Rules(time_limit=math.inf))
+    json.dumps(trajectory.model_dump(), allow_nan=False)
+    assert trajectory.extra is not None
+    assert trajectory.extra["rules"]["time_limit"] is None
+    assert replay(trajectory, bench, exact=True).difference is None
 
 
 class TestDifferences:

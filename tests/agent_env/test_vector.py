@@ -1,5 +1,6 @@
 """Environments stepped together: Gymnasium's conventions, episodes of varying length, and one that fails alone."""
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from agent_env.vector import SWEVectorEnv
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
+from tasks.task import Task
 from tests.agent_env.turns import bash
 
 assert agent_env  # its import makes the environment known
@@ -314,6 +316,32 @@ class TestFailure:
         ended = [env.episode.outcome for env in envs._bare if env.episode]
         assert Counter(outcome.detail for outcome in ended if outcome) == {"abandoned": 3}
         assert all(env.episode and env.episode._sandbox is None for env in envs._bare)
+
+    def test_close_ends_what_a_running_reset_begins(self, envs: SWEVectorEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+        begun, closed, bare = threading.Event(), threading.Event(), envs._bare[0]
+        pick, close, calls = bare._pick, bare.close, itertools.count(1)
+
+        def late(options: dict[str, Any]) -> Task:
+            begun.set()
+            assert closed.wait(30)
+            return pick(options)
+
+        def told() -> None:
+            close()
+            if next(calls) == 2:  # in both of the ways that `close_extras` goes first
+                closed.set()
+
+        envs.reset(seed=1)
+        monkeypatch.setattr(bare, "_pick", late)
+        monkeypatch.setattr(bare, "close", told)
+        slow = threading.Thread(target=envs.reset, kwargs={"options": {"reset_mask": mask(1, 0, 0)}})
+        slow.start()
+        begun.wait(30)
+        envs.close()
+        slow.join(30)
+        assert not slow.is_alive()
+        assert all(env.episode and env.episode._sandbox is None for env in envs._bare)
+        assert (bare.info()["step"], bare.info()["detail"]) == (0, "abandoned")
 
 
 @pytest.mark.network

@@ -1,10 +1,13 @@
 """Trees: the same files give the same archive and digest, and an archive cannot write outside its folder."""
 
+import contextlib
 import gzip
 import io
 import os
 import resource
+import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,31 @@ def test_a_list_is_whole_or_an_error_where_descriptors_run_out(tmp_path: Path) -
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert 0 < refused < 125
     assert list_files(tmp_path / "none") == []
+
+
+@pytest.fixture
+def deep_root(tmp_path: Path) -> Iterator[Path]:
+    """Removed by the system's ``rm``: pytest's own way gives up on what is nested so deeply."""
+    yield tmp_path
+    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
+
+
+def test_folders_may_be_nested_deeper_than_a_stack_is(deep_root: Path) -> None:
+    deep = "d/" * 1200
+    subprocess.run(["mkdir", "-p", deep_root / deep], check=True)  # pathlib's own calls itself for each
+    (deep_root / deep / "f").touch()
+    assert list_files(deep_root) == [f"{deep}f"]
+
+
+def test_what_lies_deeper_than_a_path_can_name_is_left_out(deep_root: Path) -> None:
+    with contextlib.chdir(deep_root):
+        for _ in range(20):  # 5,000 bytes
+            Path("f").touch()
+            Path("n" * 250).mkdir()
+            os.chdir("n" * 250)
+    found = list_files(deep_root)
+    assert found[0] == "f"
+    assert 10 < len(found) < 20
 
 
 def test_an_archive_does_not_depend_on_times_and_comes_back_whole(tmp_path: Path) -> None:

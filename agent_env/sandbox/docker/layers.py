@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.docker.kept import hold_copy
-from agent_env.sandbox.residence import residence_base
-from tasks.errors import raise_if_of_machine
+from agent_env.sandbox.residence import remove_tree, residence_base
+from tasks.tree import walk_tree
 
 SMALL_FILES = 20
 """A layer of at most so many files and folders is copied for each sandbox, in a millisecond or two."""
@@ -38,7 +38,7 @@ def lay_layers(layers: Sequence[Path], folder: Path, user: int) -> LaidLayers:
 
     Links, since the kernel takes a page of mount options and gives commas and colons a meaning of their own.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir()
     laid = LaidLayers([], [])
     try:
@@ -72,10 +72,9 @@ def _lay(layers: Sequence[Path], folder: Path, user: int, laid: LaidLayers) -> N
 def _entries(layer: Path) -> list[str]:
     """Every file and folder with what tells that it changed."""
     found = []
-    for folder, names, files in os.walk(layer, onerror=raise_if_of_machine):
-        for name in (*names, *files):
-            status = (Path(folder) / name).lstat()
-            found.append(f"{folder}/{name} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
+    for entry in walk_tree(layer):
+        status = entry.stat(follow_symlinks=False)
+        found.append(f"{entry.path} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
     return sorted(found)
 
 
@@ -92,7 +91,7 @@ def _copy_small(layer: Path, place: Path, user: int) -> None:
         for path in (place, *place.rglob("*")):
             os.chown(path, user, user, follow_symlinks=False)
     except OSError as error:  # of which shutil's own error is one
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         raise SandboxError(f"the layer {layer} could not be copied: {error}") from error
 
 
@@ -108,7 +107,7 @@ def _copy(layer: Path, place: Path, user: int) -> None:
         _do("cp", "-a", "--", str(layer), str(place))
         own(place, user)
     except SandboxError:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         raise
 
 

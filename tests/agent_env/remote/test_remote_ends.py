@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from agent_env.env import SWEEnv
 from agent_env.episode import Turn
@@ -61,6 +62,48 @@ class TestEnds:
             assert (observation, reward) == ("[the connection to the server failed]", 0.0)
             assert (terminated, truncated, info["outcome"], info["masked"]) == (False, True, "InfraFailed", True)
             assert remote.reset(seed=0)[1]["step"] == 0
+
+    def test_a_reset_after_silence_connects_again(self, env: SWEEnv) -> None:
+        with serving(env, idle_seconds=0.2) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            for _ in range(2):
+                assert remote.reset(seed=0)[1]["step"] == 0
+                socket = remote._socket
+                assert socket is not None
+                until(lambda: socket.state is State.CLOSED)  # noqa: B023 - called within the round
+
+    def test_an_interrupt_leaves_no_answer_for_the_next_message(
+        self, server: "EnvServer", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        until(lambda: sandboxes() == 0)
+        with RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+            with monkeypatch.context() as patched:
+                patched.setattr(remote._socket, "recv", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    remote.step(bash("echo one"))
+            observation, _, _, truncated, info = remote.step(bash("echo two"))
+            assert (observation, truncated) == ("[the connection to the server failed]", True)
+            assert (info["outcome"], info["masked"]) == ("InfraFailed", True)
+            until(lambda: sandboxes() == 0)
+            remote.reset(seed=0)
+            assert remote.step(bash("echo three"))[0] == "three"
+
+    def test_a_close_while_a_step_waits(self, server: "EnvServer") -> None:
+        answers: list[Any] = []
+        with RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+            busy = threading.Thread(target=lambda: answers.append(remote.step(bash("exec sleep 3.125"))))
+            busy.start()
+            until(lambda: is_running("sleep 3.125"))
+            remote.close()
+            busy.join(30)
+        [(observation, reward, terminated, truncated, info)] = answers
+        assert (observation, reward) == ("[the connection to the server failed]", 0.0)
+        assert (terminated, truncated, info["outcome"], info["masked"]) == (False, True, "InfraFailed", True)
+        until(lambda: sandboxes() == 0)
 
     def test_a_long_command_is_no_silence(self, env: SWEEnv) -> None:
         with serving(env, idle_seconds=0.2) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:

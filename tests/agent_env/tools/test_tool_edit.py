@@ -1,5 +1,6 @@
 """The editor as a tool: view, create, replace, insert, undo."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ class TestView:
     def test_an_empty_file(self, sandbox: Sandbox) -> None:
         sandbox.write("empty", b"")
         assert edit(sandbox, "view", "empty") == "empty is empty"
+
+    def test_what_is_cut_out_of_a_long_file_is_told_as_it_is(self, sandbox: Sandbox) -> None:
+        sandbox.write("long", b"x" * 100 + b"\n" + b"0123456789\n" * 1000)
+        for more in ({}, {"view_range": [2, 1001]}):
+            said = edit(sandbox, "view", "long", **more)
+            head, cut, tail = re.split(r"\n\[\.\.\. (\d+) characters cut \.\.\.\]\n", said)
+            shown = [f"{number}\t0123456789" for number in range(2, 1002)]
+            whole = "\n".join([*shown, "[1001 lines in all]"] if more else [f"1\t{'x' * 100}", *shown])
+            assert int(cut) == len(whole) - len(head) - len(tail)
+            assert (whole.startswith(head), whole.endswith(tail)) == (True, True)
 
 
 class TestCreate:
@@ -92,6 +103,13 @@ class TestReplace:
         edit(sandbox, "str_replace", "w.txt", old_str="a\nb", new_str="x\ny")
         edit(sandbox, "insert", "w.txt", insert_line=1, new_str="i\nj")
         assert sandbox.read("w.txt") == b"x\r\ni\r\nj\r\ny\r\nc\r\n"
+
+    def test_one_line_by_several_in_a_crlf_file(self, sandbox: Sandbox) -> None:
+        sandbox.write("w.txt", b"a\r\nfoo\r\nb\r\n")
+        edit(sandbox, "str_replace", "w.txt", old_str="foo", new_str="bar\nbaz")
+        assert sandbox.read("w.txt") == b"a\r\nbar\r\nbaz\r\nb\r\n"
+        edit(sandbox, "str_replace", "w.txt", old_str="\nb\r\n", new_str="\nc\r\nd\n")
+        assert sandbox.read("w.txt") == b"a\r\nbar\r\nbaz\r\nc\r\nd\r\n"
 
     def test_no_special_meaning_of_backslashes_and_groups(self, sandbox: Sandbox) -> None:
         edit(sandbox, "str_replace", old_str="two = 2", new_str=r"two = '\1\n\g<0>$1'")
@@ -189,3 +207,23 @@ class TestUndo:
             history.record(f"{number}", b"x" * (MAX_BYTES // 10), b"")
         assert sum(history.count(f"{number}") for number in range(30)) == 10
         assert history.count("29") == 1
+
+    def test_a_content_beyond_the_memory_takes_no_other_files_edits_with_it(self) -> None:
+        history = EditHistory()
+        for path in ("a", "b"):
+            history.record(path, b"x", b"")
+        history.record("b", b"x" * (MAX_BYTES + 1), b"")
+        assert (history.count("a"), history.count("b")) == (1, 0)
+        assert (history.has_forgotten("a"), history.has_forgotten("b")) == (False, True)
+        history.record("b", b"", b"")
+        assert history.take_back("b", lambda _: None)
+        assert not history.take_back("b", lambda _: None)
+
+    def test_what_is_no_longer_remembered_is_told(self, sandbox: Sandbox) -> None:
+        tools = Toolbox()
+        sandbox.run(f"head -c {MAX_BYTES + 1} /dev/zero > big", timeout=5)
+        tools.execute(sandbox, ToolCall("edit", {"command": "create", "path": "big", "file_text": "x"}))
+        said = tools.execute(sandbox, ToolCall("edit", {"command": "undo_edit", "path": "big"})).text
+        assert said == (
+            "Error: there is no edit of big to undo: of what files held before, only the latest 20 MB are remembered."
+        )

@@ -46,6 +46,15 @@ class TestSearch:
         assert said.count("needle") == 100
         assert len(run(sandbox, "search", pattern="nadel")) < 300
 
+    @pytest.mark.parametrize("letter", ["y", "ä", "世"])
+    def test_many_long_lines(self, sandbox: Sandbox, letter: str) -> None:
+        sandbox.write("wide.txt", (f"needle {letter * 2000}\n" * 200).encode())
+        said = Toolbox(chars=100_000).execute(sandbox, ToolCall("search", {"pattern": "needle"})).text
+        *rows, note = said.split("\n")
+        assert note == "[more than 100: only the first are shown; narrow the search]"
+        assert [row.partition(":needle ")[0] for row in rows] == [f"wide.txt:{number}" for number in range(1, 101)]
+        assert {row.partition(letter)[2].strip(letter) for row in rows} == {" [...]"}
+
     @pytest.mark.parametrize(
         "setting", ["set -e", "set -u -o pipefail", "set -x", "grep() { echo fake; }; find() { :; }"]
     )
