@@ -49,6 +49,8 @@ class CommandResult(NamedTuple):
     """Why it was ended, or None."""
     seconds: float
     """Wall time by the host's clock."""
+    cut: int = 0
+    """Bytes that were cut out of the output."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,7 +161,7 @@ class LocalSandbox(ABC):
         elif exit_code != 0 and stopped in (None, StopCause.SHELL_DIED) and self._was_refused_processes():
             stopped = StopCause.PROCESS_LIMIT
         self._living(output)
-        return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun)
+        return CommandResult(output.text(), exit_code, stopped, time.monotonic() - begun, output.cut)
 
     def _was_refused_processes(self) -> bool:
         """Whether more processes were refused than when this was asked last: by a command that failed, since only then

@@ -32,12 +32,15 @@ class BoundedOutput:
             del self._tail[:excess]
             self._dropped += excess
 
+    @property
+    def cut(self) -> int:
+        """Bytes that ``text`` lacks."""
+        return self._dropped + max(len(self._tail) - self._half, 0)
+
     def text(self) -> str:
         """All that was kept, with a line that says how much is missing; invalid UTF-8 is replaced."""
-        excess = max(len(self._tail) - self._half, 0)
-        dropped = self._dropped + excess
-        if not dropped:
+        if not self.cut:
             return (self._head + self._tail).decode(errors="replace")
         head = self._head.decode(errors="replace")
-        tail = self._tail[excess:].decode(errors="replace")
-        return f"{head}\n[... {dropped} bytes cut ...]\n{tail}"
+        tail = self._tail[-self._half :].decode(errors="replace")
+        return f"{head}\n[... {self.cut} bytes cut ...]\n{tail}"

@@ -47,7 +47,7 @@ class Bash:
         timeout = min(arguments.timeout or self.timeout, self.timeout)
         result = sandbox.run(arguments.command, timeout=timeout, silence=self._silence)
         note = stop_note(result, timeout)
-        output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars)
+        output = clip(result.output.replace("\0", "\ufffd").removesuffix("\n"), self._chars, cut=result.cut)
         text = "\n".join(part for part in (output, note) if part) or "[no output]"
         submitted = self._submits and result.exit_code == 0 and _first_line(result.output) == SUBMIT_LINE
         return Observation(text, submitted=submitted, stopped=result.stopped, result=result)

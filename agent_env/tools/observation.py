@@ -20,9 +20,15 @@ class Observation(NamedTuple):
     """What ``bash``'s command did, for interfaces that tell it in their own way."""
 
 
-def clip(text: str, limit: int) -> str:
-    """``text`` with its middle cut out beyond ``limit`` characters, and a line that says how much is missing."""
+def clip(text: str, limit: int, *, cut: int = 0) -> str:
+    """``text`` with its middle cut out beyond ``limit`` characters, and a line that says how much is missing.
+
+    Args:
+        cut: bytes that its middle lacks already; the line that tells them is cut out with the rest.
+    """
     if len(text) <= limit:
         return text
     half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters cut ...]\n{text[len(text) - half :]}"
+    missing = len(text) - 2 * half
+    told = f"about {missing + cut}" if cut else missing
+    return f"{text[:half]}\n[... {told} characters cut ...]\n{text[len(text) - half :]}"

@@ -1,5 +1,6 @@
 """The shell as a tool: output, state, timeouts, and a submit by what it prints."""
 
+import re
 import time
 
 import pytest
@@ -63,6 +64,12 @@ class TestBash:
         assert text.endswith("\n100000")
         assert "cut ...]" in text
         assert len(text) < 2100
+
+    def test_what_the_sandbox_had_cut_already_is_counted(self, sandbox: Sandbox) -> None:
+        text = run(sandbox, "bash", command="head -c 1000000 /dev/zero | tr '\\0' x")
+        told = re.search(r"\[\.\.\. about (\d+) characters cut \.\.\.\]", text)
+        assert told
+        assert abs(int(told[1]) + text.count("x") - 1_000_000) < 50  # the sandbox's own mark is counted too
 
     def test_bytes_that_are_no_text(self, sandbox: Sandbox) -> None:
         assert run(sandbox, "bash", command="printf 'a\\0b'") == "a\ufffdb"
