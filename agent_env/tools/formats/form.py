@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, Never, Protocol
 
-from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall
+from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall, check_bounds
 
 
 class CallFormat(Protocol):
@@ -51,6 +51,8 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
         _fail(f"the turn is {len(text)} characters long; at most {MAX_TURN_CHARS} are read", form)
     try:
         calls = form.read(text)
+        for call in calls:
+            check_bounds(f"the arguments of {call.name[:80]}", call.arguments)
     except CallFormatError as error:
         _fail(str(error), form)
     if not calls:
