@@ -20,7 +20,8 @@ class CallFormat(Protocol):
     """Whether a command that prints ``SUBMIT_LINE`` first submits."""
 
     def read(self, text: str) -> list[ToolCall]:
-        """The calls in ``text``, in order, with any prose around them; none where there is none.
+        """The calls in ``text``, in order, with any prose around them; none where there is none. No call is left out:
+        what begins another one where this form reads none is an error.
 
         Raises:
             CallFormatError: one of them is malformed; the message says what was got and expected, without an example.
