@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Never, Protocol
 
 from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall, check_bounds
+from agent_env.tools.formats.json_call import skip_blank
 
 
 class CallFormat(Protocol):
@@ -37,6 +38,8 @@ class CallFormat(Protocol):
         ...
 
 
+_THOUGHT, _THOUGHT_END = "<think>", "</think>"
+
 CALL_THE_TOOL = "Call submit when you are done."
 """The ``ending`` of each form in which ``submit`` is a tool."""
 
@@ -51,7 +54,7 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
     if len(text) > MAX_TURN_CHARS:
         _fail(f"the turn is {len(text)} characters long; at most {MAX_TURN_CHARS} are read", form)
     try:
-        calls = form.read(text)
+        calls = form.read(text[end_of_thinking(text, form) :])
         for call in calls:
             check_bounds(f"the arguments of {call.name[:80]}", call.arguments)
     except CallFormatError as error:
@@ -61,6 +64,39 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
     if len(calls) > MAX_CALLS:
         _fail(f"the turn holds {len(calls)} tool calls; at most {MAX_CALLS} are allowed", form)
     return calls
+
+
+def end_of_thinking(text: str, form: CallFormat) -> int:
+    """Where the turn begins behind what the policy thought: behind ``</think>``, be it that the turn begins with
+    ``<think>``, or that the prompt wrote that and whole calls stand before ``</think>``. One within a call is its text.
+
+    Raises:
+        CallFormatError: thinking is not closed, or stands behind a call.
+    """
+    start = 0
+    while (end := text.find(_THOUGHT_END, start)) >= 0:
+        if not _starts_thinking(text, start):
+            if not _has_calls(text[start:end], form):
+                return start
+            opening = text.find(_THOUGHT, start, end)
+            if opening >= 0 and _has_calls(text[start:opening], form):
+                raise CallFormatError(f"a call stands before {_THOUGHT}: think first, then write all calls")
+        start = end + len(_THOUGHT_END)
+    if _starts_thinking(text, start):
+        raise CallFormatError(f"{_THOUGHT} is not closed by {_THOUGHT_END}, and calls within it are not run")
+    return start
+
+
+def _starts_thinking(text: str, start: int) -> bool:
+    return text.startswith(_THOUGHT, skip_blank(text, start))
+
+
+def _has_calls(text: str, form: CallFormat) -> bool:
+    """Whether the text holds calls, and all of them whole."""
+    try:
+        return bool(form.read(text))
+    except CallFormatError:
+        return False
 
 
 def _fail(what: str, form: CallFormat) -> Never:
