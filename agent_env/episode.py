@@ -165,7 +165,7 @@ class Episode:
 
         Raises:
             EpisodeError: as for ``turn``.
-            BadInputError: the arguments of a call are no JSON object.
+            BadInputError: the arguments of a call are no JSON object, or are beyond the bounds of ``require_json``.
         """
         for call in calls:
             require_json(call)
@@ -191,6 +191,9 @@ class Episode:
                     observation, outcome = "[the sandbox failed]", self._blame(error)
                     if self.recorder and self.steps == played:
                         self.recorder.add_turn(said, [], [Observation(observation)])
+                except (RecursionError, ValueError) as error:
+                    self._end(self._blame(error))
+                    raise  # a bug of ours, to be seen as one
                 self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
                     with suppress(InfraError, OSError):  # the outcome is InfraFailed then, and says why
@@ -380,13 +383,19 @@ class Episode:
             return f"[no diff can be made: {error}]"
 
     def _blame(self, error: BaseException) -> Outcome:
-        """Whose fault it is that the sandbox failed, or that what it did could not be recorded."""
+        """Whose fault it is that the sandbox failed, or that what it did could not be recorded.
+
+        What only the policy's text can bring about must not be masked: whoever found such a text could have every
+        episode left out that goes badly.
+        """
         if self._interrupted:
             return LimitStopped(self._interrupted)
         used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
         if used_up and isinstance(error, SandboxError | OSError):
             # The error's own words hold process ids and folders: no two episodes would end with the same.
             return PolicyFault(f"used up the sandbox's {used_up}, after which it failed")
+        if isinstance(error, RecursionError | ValueError) and not isinstance(error, BadInputError):
+            return PolicyFault(f"wrote what cannot be handled: {type(error).__name__}: {error}")
         return _infra_failed(error)
 
     def _end(self, outcome: Outcome) -> None:

@@ -128,11 +128,11 @@ def _covers(upper: Path, folder: str, folders: dict[str, bool | None]) -> bool |
 
 
 def _upper_mode(path: Path) -> int:
-    """What lies there, links not followed; 0 for nothing, and all bits where a folder was closed to us."""
+    """What lies there, links not followed; 0 for nothing, and as of a file where a folder was closed to us."""
     try:
         return path.lstat().st_mode
     except PermissionError:
-        return ~0
+        return stat.S_IFREG
     except FileNotFoundError:
         return 0
 

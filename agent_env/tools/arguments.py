@@ -11,6 +11,7 @@ from typing import Annotated, Any, Never, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from agent_env.tools.calls import check_bounds
 from tasks.errors import BadInputError
 
 MAX_TEXT_CHARS = 1_000_000
@@ -31,10 +32,12 @@ A = TypeVar("A", bound=Arguments)
 
 
 def _from_json(value: object) -> object:
-    """A list written as text; text that is no JSON is left for pydantic to refuse."""
+    """A list written as text; text that is no JSON, or JSON beyond all bounds, is left for pydantic to refuse."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            decoded = json.loads(value)
+            check_bounds("the items", decoded)
+            return decoded
         except (ValueError, RecursionError):
             return value
     return value

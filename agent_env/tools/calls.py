@@ -1,7 +1,7 @@
 """A tool call as such, whatever the text looked like in which a policy wrote it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,12 @@ MAX_CALLS = 16
 
 MAX_CALLS_CHARS = 8 * MAX_TURN_CHARS
 """Most that the calls of one turn may hold where they are given as such: as many of the longest arguments."""
+
+MAX_DEPTH = 100
+"""Deepest nesting of lists and objects in arguments: what reads them later goes down by recursion."""
+
+MAX_BITS = 64
+"""Longest whole number in arguments: Python cannot show those of thousands of digits."""
 
 
 class CallFormatError(BadInputError):
@@ -43,11 +49,38 @@ def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
     return list(calls)
 
 
+def check_bounds(what: str, value: object) -> None:
+    """Refuse values that parse, but which no tool takes and not everything behind the tools could hold.
+
+    Args:
+        what: names the value in the complaint.
+
+    Raises:
+        CallFormatError: it is nested more than ``MAX_DEPTH`` deep, or holds a whole number of more than ``MAX_BITS``
+            bits.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if any(isinstance(item, int) and item.bit_length() > MAX_BITS for item in level):
+            raise CallFormatError(f"{what} hold a whole number of more than {MAX_BITS} bits")
+        level = [inner for item in level for inner in _inside(item)]
+        if not level:
+            return
+    raise CallFormatError(f"{what} are nested more than {MAX_DEPTH} deep")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
 def require_json(call: ToolCall) -> None:
-    """Refuse what no client could have sent.
+    """Refuse what no client could have sent, and what is beyond all bounds.
 
     Raises:
         BadInputError: it is no call, or its arguments are no JSON object.
+        CallFormatError: see ``check_bounds``.
     """
     if not isinstance(call, ToolCall) or not isinstance(call.name, str) or not isinstance(call.arguments, dict):
         raise BadInputError(f"a call is a ToolCall with a name and a dict of arguments; got {call!r:.80}")
@@ -55,3 +88,4 @@ def require_json(call: ToolCall) -> None:
         json.dumps(call.arguments, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInputError(f"the arguments of {call.name[:80]} are no JSON object: {error}") from error
+    check_bounds(f"the arguments of {call.name[:80]}", call.arguments)

@@ -42,6 +42,8 @@ def test_the_example_is_a_call() -> None:
         "<function=bash>\n<parameter=command>\nls\n</parameter>\n</function>",
         '<tool_call>\n{"name": "bash", "arguments": {"command": "ls"}}\n</tool_call>',
         '<tool_call>{"arguments": {"command": "ls"}, "name": "bash"}</tool_call> there',
+        '<tool_call>\n<function=bash>\n{"command": "ls"}\n</function>\n</tool_call>',
+        '<function=bash>{"command": "ls"}</function>',
         '<tool_call>{"id": "7", "name": "bash", "arguments": {"command": "ls"}}',
         "<tool_call>\n\n  <function=bash>  <parameter=command>ls</parameter>\n\n</function>\n</tool_call>",
     ],
@@ -90,7 +92,14 @@ def test_any_call_of_texts_round_trips(name: str, arguments: dict[str, str]) -> 
 
 
 @given(
-    st.lists(st.sampled_from(["</parameter>", "<parameter=a>", "</function>", "<function=f>", "</tool_call>", "\n"]))
+    st.lists(
+        st.sampled_from(
+            [
+                *("</parameter>", "<parameter=a>", "</function>", "<function=f>", "<tool_call>", "</tool_call>", "\n"),
+                *("\n<tool_call>\n", "\n</tool_call> \n", "\n<function=f>\n", "\n<parameter=a>\r\n", "</think>", "{"),
+            ]
+        )
+    )
 )
 def test_values_made_of_tags_round_trip(parts: list[str]) -> None:
     call = ToolCall("bash", {"command": "".join(parts), "timeout": "3"})
@@ -117,6 +126,12 @@ def test_other_values_are_written_as_json() -> None:
         ("<function=bash>\n<parameter=command>\nls\n</parameter>", "not closed"),
         ("<function=bash>\n<parameter=a b>\nls\n</parameter></function>", "expected <parameter=NAME>"),
         (xml("bash", command="ls").replace("</function>", "<parameter=command>\nx\n</parameter></function>"), "twice"),
+        (EXAMPLE.replace("</function>\n", "") + "\n" + EXAMPLE, "a closing tag was forgotten"),
+        (EXAMPLE.replace("</function>\n", "").replace("\n", "") + EXAMPLE, "a closing tag was forgotten"),
+        (EXAMPLE.replace("</parameter>\n</function>\n", "") + "\n" + EXAMPLE, "holds '</tool_call>'"),
+        (xml("bash", command="ls\n<parameter=timeout>\n5"), "holds '<parameter=timeout>'"),
+        (xml("bash", command="ls\n<function=bash>"), "holds '<function=bash>'"),
+        ('<function=bash>{"command": "ls"', "the JSON after <function=bash> does not parse"),
         ("<tool_call>{}</tool_call>", '"name"'),
         ('<tool_call>{"name": 7}</tool_call>', '"name"'),
         ('<tool_call>{"name": "a\\ud800"}</tool_call>', '"name"'),

@@ -1,6 +1,7 @@
 """Tool calls as text, in every form: read, refused with words that help, and written so that they are read back."""
 
 import contextlib
+import json
 import keyword
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent_env.tools import FORMATS, CallFormat, CallFormatError, ToolCall, choose_format, parse_calls
 from agent_env.tools.bash import SUBMIT_LINE
-from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS
+from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, require_json
 from tasks.errors import BadInputError
 
 LS = ToolCall("bash", {"command": "ls"})
@@ -44,7 +45,11 @@ class TestChoice:
 
 
 ARGUMENTS: st.SearchStrategy[object] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
@@ -102,6 +107,8 @@ MARKS = [
         "x",
     ),
     *('"', "'", "'''", '"' * 3, ";", ",", "r'", "\\N", "\\u12", "-", "*", "None"),
+    *("<think>", "</think>", "\n<tool_call>\n", "<function=f>{", "<|eom_id|>", "f[ARGS]{", "[f(a=1)]", "#", "<<E\n"),
+    *("<<'", "0x" + "f" * 4000, "9" * 4000, "[" * 984, "]" * 984),
 ]
 
 
@@ -118,7 +125,30 @@ def test_values_made_of_marks_round_trip_in_every_form(name: str, parts: list[st
 @given(parts=st.lists(st.sampled_from(MARKS)))
 def test_garbage_raises_nothing_else_in_any_form(name: str, parts: list[str]) -> None:
     with contextlib.suppress(CallFormatError):
-        assert read("".join(parts), FORMATS[name])
+        for call in read("".join(parts), FORMATS[name]):
+            assert len(repr(call)) < 10_000
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "bash"])
+@settings(max_examples=60)
+@given(parts=st.lists(st.sampled_from([mark for mark in MARKS if "think" not in mark]), max_size=8))
+def test_no_call_is_lost_whatever_stands_between_two(name: str, parts: list[str]) -> None:
+    form = FORMATS[name]
+    pwd = form.write([ToolCall("bash", {"command": "pwd"})])
+    with contextlib.suppress(CallFormatError):
+        calls = read(form.write([LS]) + "".join(parts) + pwd, form)
+        assert LS in calls
+        assert "pwd" in repr(calls), "as a call, or within one whose mark stood between"
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+@pytest.mark.parametrize("value", [10**20, -(10**4000), json.loads("[" * 101 + "]" * 101)], ids=["20", "4000", "deep"])
+def test_arguments_beyond_all_bounds_are_refused(name: str, value: object) -> None:
+    form = FORMATS[name]
+    with pytest.raises(CallFormatError, match="more than"):
+        read(form.write([ToolCall("bash", {"timeout": value})]), form)
+    with pytest.raises(CallFormatError, match="more than"):
+        require_json(ToolCall("bash", {"timeout": value}))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -128,7 +158,28 @@ def test_long_texts_are_read_in_reasonable_time(name: str) -> None:
     assert read(form.write([call]), form) == [call]
     for mark in MARKS:
         with contextlib.suppress(CallFormatError):
-            read((mark * MAX_TURN_CHARS)[:200_000], form)
+            read(mark * (200_000 // len(mark)), form)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "again"),
+    [
+        ("bash", "", "x```bash\n"),
+        ("bash", "```bash\n", "<<'a "),
+        ("auto", "", "x```bash\n"),
+        ("pythonic", '[bash(command="', '\\"'),
+        ("pythonic", "[bash(command='''", "\\'"),
+        ("pythonic", "[bash(command=", "'''\\"),
+        ("llama", '{"name": "f"}', " "),
+        ("mistral", "[TOOL_CALLS]f[ARGS]{}", " "),
+        ("hermes", '<tool_call>{"name": "f"}', "\n"),
+        ("qwen", "<function=f>\n<parameter=a>\n", "</parameter> "),
+        ("qwen", "", EXAMPLE + "</think>"),
+    ],
+)
+def test_no_text_takes_time_that_grows_with_its_square(name: str, start: str, again: str) -> None:
+    with contextlib.suppress(CallFormatError):
+        read(start + again * ((MAX_TURN_CHARS - len(start)) // len(again)), FORMATS[name])
 
 
 LOOK = [ToolCall("bash", {"command": "ls", "timeout": 5})]
@@ -189,6 +240,29 @@ LOOK = [ToolCall("bash", {"command": "ls", "timeout": 5})]
             "```bash\r\ncat <<'EOF' > x\n a``` inline\nEOF\n```",
             [ToolCall("bash", {"command": "cat <<'EOF' > x\n a``` inline\nEOF"})],
         ),
+        *[
+            ("bash", f"```bash\n{command}\n```\nThat is x.", [ToolCall("bash", {"command": command})])
+            for command in (
+                "cat > a.py <<'EOF'\nmask = 1 << width\nEOF",
+                "python3 -c 'n = 3; print(1 << n)'",
+                "grep -rn 'cout << x' src",
+                "cat > a <<'END-OF-FILE'\nx\nEND-OF-FILE",
+            )
+        ],
+        *[
+            (
+                "llama",
+                f'{{"name": "bash", "parameters": {{"command": "ls"}}}}{between}{{"name": "submit"}}',
+                [LS, ToolCall("submit")],
+            )
+            for between in ("<|eom_id|>", "\n<|python_tag|>", "<|eom_id|><|python_tag|> ", "\n")
+        ],
+        ("llama", '<function=bash>{"command": "ls", "timeout": 5}</function><|eom_id|>', LOOK),
+        ("llama", '<function=bash>{"command": "ls"}</function>\n<function=submit>{}', [LS, ToolCall("submit")]),
+        ("auto", '<function=bash>{"command": "ls", "timeout": 5}</function>', LOOK),
+        ("mistral", '[TOOL_CALLS]bash[ARGS]{"command": "ls"}submit[ARGS]{}', [LS, ToolCall("submit")]),
+        ("mistral", '[TOOL_CALLS]bash{"command": "ls"}\nsubmit[CALL_ID]1[ARGS]{}', [LS, ToolCall("submit")]),
+        ("pythonic", "[bash(command='ls')  # it's\n]", [LS]),
         ("auto", EXAMPLE + "\n```bash\nnot this\n```", [LS]),
         ("auto", '```json\n{"a": 1}\n```\n[TOOL_CALLS]bash[ARGS]{"command": "ls"}', [LS]),
         ("auto", '<|python_tag|>{"name": "bash", "parameters": {"command": "ls"}}', [LS]),
@@ -248,7 +322,19 @@ def test_what_models_write(name: str, text: str, calls: list[ToolCall]) -> None:
         ("bash", "```bash\nls\n```\nthen\n```bash\npwd\n```", "the turn holds 2 fenced blocks; expected exactly one"),
         ("bash", "```bash\ncat > R.md <<'E'\n```\nx\n```\nE\n```", "the block ends at its first line of ```"),
         ("bash", "```bash\ncat > R.md <<'E'\n```py\nx\n```\nE\n```", "the block ends at its first line of ```"),
+        ("bash", "```bash\ncat > R <<'A-B'\n```\nx\n```\nA-B\n```", "the block ends at its first line of ```"),
+        ("bash", '```bash\ncat > R <<"A B"\n```\nx\n```\nA B\n```', "the block ends at its first line of ```"),
         ("bash", "```bash\nls", "no tool call"),
+        ("hermes", '<tool_call>{"name": "a"}\n{"name": "b"}</tool_call>', "after the call of a another one begins"),
+        ("hermes", '<tool_call>{"name": "a"}</tool_call>{"name": "b"}</tool_call>', "without <tool_call> before it"),
+        ("llama", '{"name": "a"}\nThen:\n{"name": "b"}', "after the calls another one begins"),
+        ("llama", '<|python_tag|>{"name": "a"}<|eom_id|><|python_tag|>print(1)', "after the calls another one begins"),
+        ("llama", '[a()]{"name": "b"}', "after the calls another one begins"),
+        ("pythonic", "[a()]\n[b()]", "after the list of calls another one begins"),
+        ("pythonic", "[a(b=0x" + "f" * 4000 + ")]", "a whole number of more than 64 bits"),
+        ("mistral", "[TOOL_CALLS]a[ARGS]{} and b[ARGS]{}", "another one begins without [TOOL_CALLS] before it"),
+        ("mistral", "[TOOL_CALLS]a[ARGS]{}{}", "another one begins without [TOOL_CALLS] before it"),
+        ("mistral", '[TOOL_CALLS][{"name": "a"}][{"name": "b"}]', "got '[{"),
         ("bash", "```sh\nls\n```", "no tool call"),
         ("bash", EXAMPLE, "no tool call"),
         ("auto", "<tool_call>", "the turn ends at <tool_call>"),

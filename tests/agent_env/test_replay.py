@@ -77,6 +77,11 @@ def test_no_limit_of_time_is_json_too(bench: Workbench, tmp_path: Path) -> None:
     assert replay(trajectory, bench, exact=True).difference is None
 
 
+def test_a_turn_too_long_to_be_read(bench: Workbench, tmp_path: Path) -> None:
+    trajectory = record(bench, tmp_path, ["x" * 3_000_000])
+    assert replay(trajectory, bench, exact=True).difference is None
+
+
 class TestDifferences:
     def test_an_observation(self, bench: Workbench, tmp_path: Path) -> None:
         trajectory = record(

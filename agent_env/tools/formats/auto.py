@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from agent_env.tools.calls import ToolCall
-from agent_env.tools.formats.bash_block import FENCE, BashBlock
+from agent_env.tools.formats.bash_block import BashBlock, find_blocks
 from agent_env.tools.formats.form import CALL_THE_TOOL, CallFormat
 from agent_env.tools.formats.llama import TAG, Llama, find_start
 from agent_env.tools.formats.mistral import MARK, Mistral
@@ -41,7 +41,7 @@ def _guess(text: str) -> CallFormat:
         return Mistral()
     if TAG.search(text):
         return Llama()
-    fence, call = FENCE.search(text), find_start(text)
-    if fence and (call is None or fence.start() < call):
+    fence, call = next(find_blocks(text), None), find_start(text)
+    if fence and (call is None or fence.start < call):
         return BashBlock()
     return Llama() if call is not None else Qwen()

@@ -9,19 +9,35 @@ tool, and a command whose output begins with the line ``COMPLETE_TASK_AND_SUBMIT
 """
 
 import re
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 from agent_env.tools.bash import SUBMIT_LINE
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.as_shell import as_shell
 from tasks.errors import BadInputError
 
-FENCE = re.compile(r"```(?:bash|mswea_bash_command)[ \t]*\r?\n(.*?)\n[ \t]*```", re.DOTALL)
+_OPENING = re.compile(r"```(?:bash|mswea_bash_command)[ \t]*\r?\n")
+_CLOSING = re.compile(r"\n[ \t]*```")
 
-
-_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?\s*[\\'\"]?([A-Za-z_]\w*)")
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z_][^\s;&|<>()'\"`]*))")
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
+
+
+class Fenced(NamedTuple):
+    """A fenced block."""
+
+    start: int
+    command: str
+    end: int
+
+
+def find_blocks(text: str) -> Iterator[Fenced]:
+    """The fenced blocks of a turn, in order."""
+    position = 0
+    while (opening := _OPENING.search(text, position)) and (closing := _CLOSING.search(text, opening.end())):
+        position = closing.end()
+        yield Fenced(opening.start(), text[opening.end() : closing.start()], position)
 
 
 class BashBlock:
@@ -35,15 +51,15 @@ class BashBlock:
 
     def read(self, text: str) -> list[ToolCall]:
         """See ``CallFormat.read``."""
-        blocks = [*FENCE.finditer(text)]
+        blocks = [*find_blocks(text)]
         if len(blocks) > 1:
             raise CallFormatError(f"the turn holds {len(blocks)} fenced blocks; expected exactly one")
-        if blocks and _goes_on(blocks[0][1], text[blocks[0].end() :]):
+        if blocks and _goes_on(blocks[0].command, text[blocks[0].end :]):
             raise CallFormatError(
                 "the block ends at its first line of ```, and what follows looks like more of it: "
                 "a command cannot hold such a line; write the file in another way"
             )
-        return [ToolCall("bash", {"command": block[1].strip()}) for block in blocks]
+        return [ToolCall("bash", {"command": block.command.strip()}) for block in blocks]
 
     def write(self, calls: Sequence[ToolCall]) -> str:
         """See ``CallFormat.write``. Several calls make one block, so that they are read back as one; edits are
@@ -55,16 +71,20 @@ class BashBlock:
         else:
             command = "\n".join(map(as_shell, calls))
         text = f"```bash\n{command}\n```"
-        if FENCE.findall(text) != [command]:
+        if [block.command for block in find_blocks(text)] != [command]:
             raise BadInputError(f"a fenced block cannot hold this command: {command[:80]!r}")
         return text
 
 
 def _goes_on(command: str, rest: str) -> bool:
     """Whether the fence between them was rather one of a text that the command writes: it opens a block of its own,
-    leaves an odd one behind, or cuts a here-document off.
+    leaves an odd one behind, or cuts a here-document off, whose last line then stands behind it. (Where it stands
+    nowhere, ``<<`` was rather a shift, or stood in a text.)
     """
-    lines = {line.strip() for line in command.splitlines()}
-    ends = [end for line in command.splitlines() if "((" not in line for end in _HERE_DOCUMENT.findall(line)]
-    is_cut_off = any(end not in lines for end in ends)
+    ends = {"".join(words) for words in _HERE_DOCUMENT.findall(command)}
+    is_cut_off = bool((ends & _lines(rest)) - _lines(command))
     return is_cut_off or rest[:1].isalnum() or len(_FENCE_LINE.findall(rest)) % 2 == 1
+
+
+def _lines(text: str) -> set[str]:
+    return {line.strip() for line in text.splitlines()}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar, Never, Protocol
 
-from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall
+from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall, check_bounds
+from agent_env.tools.formats.json_call import skip_blank
 
 
 class CallFormat(Protocol):
@@ -20,7 +21,8 @@ class CallFormat(Protocol):
     """Whether a command that prints ``SUBMIT_LINE`` first submits."""
 
     def read(self, text: str) -> list[ToolCall]:
-        """The calls in ``text``, in order, with any prose around them; none where there is none.
+        """The calls in ``text``, in order, with any prose around them; none where there is none. No call is left out:
+        what begins another one where this form reads none is an error.
 
         Raises:
             CallFormatError: one of them is malformed; the message says what was got and expected, without an example.
@@ -36,6 +38,8 @@ class CallFormat(Protocol):
         ...
 
 
+_THOUGHT, _THOUGHT_END = "<think>", "</think>"
+
 CALL_THE_TOOL = "Call submit when you are done."
 """The ``ending`` of each form in which ``submit`` is a tool."""
 
@@ -48,9 +52,12 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
             example of the right form.
     """
     if len(text) > MAX_TURN_CHARS:
-        _fail(f"the turn is {len(text)} characters long; at most {MAX_TURN_CHARS} are read", form)
+        # Without its length: a trajectory holds it cut, and a replay of that must say the same.
+        _fail(f"the turn is longer than the {MAX_TURN_CHARS} characters that are read", form)
     try:
-        calls = form.read(text)
+        calls = form.read(text[end_of_thinking(text, form) :])
+        for call in calls:
+            check_bounds(f"the arguments of {call.name[:80]}", call.arguments)
     except CallFormatError as error:
         _fail(str(error), form)
     if not calls:
@@ -58,6 +65,39 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
     if len(calls) > MAX_CALLS:
         _fail(f"the turn holds {len(calls)} tool calls; at most {MAX_CALLS} are allowed", form)
     return calls
+
+
+def end_of_thinking(text: str, form: CallFormat) -> int:
+    """Where the turn begins behind what the policy thought: behind ``</think>``, be it that the turn begins with
+    ``<think>``, or that the prompt wrote that and whole calls stand before ``</think>``. One within a call is its text.
+
+    Raises:
+        CallFormatError: thinking is not closed, or stands behind a call.
+    """
+    start = 0
+    while (end := text.find(_THOUGHT_END, start)) >= 0:
+        if not _starts_thinking(text, start):
+            if not _has_calls(text[start:end], form):
+                return start
+            opening = text.find(_THOUGHT, start, end)
+            if opening >= 0 and _has_calls(text[start:opening], form):
+                raise CallFormatError(f"a call stands before {_THOUGHT}: think first, then write all calls")
+        start = end + len(_THOUGHT_END)
+    if _starts_thinking(text, start):
+        raise CallFormatError(f"{_THOUGHT} is not closed by {_THOUGHT_END}, and calls within it are not run")
+    return start
+
+
+def _starts_thinking(text: str, start: int) -> bool:
+    return text.startswith(_THOUGHT, skip_blank(text, start))
+
+
+def _has_calls(text: str, form: CallFormat) -> bool:
+    """Whether the text holds calls, and all of them whole."""
+    try:
+        return bool(form.read(text))
+    except CallFormatError:
+        return False
 
 
 def _fail(what: str, form: CallFormat) -> Never:

@@ -9,21 +9,15 @@ As the chat templates of these models show it, and as vLLM's ``hermes`` parser r
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
-from agent_env.tools.formats.json_call import decode_json, dump_json, read_call
+from agent_env.tools.formats.json_call import CALL_OBJECT, Block, decode_json, dump_json, read_call
 
 _OPENING = re.compile(r"<tool_call>\s*")
 _CALL_END = re.compile(r"\s*</tool_call>")
-
-
-class Block(NamedTuple):
-    """One call and where its block ends."""
-
-    call: ToolCall
-    end: int
+_NEXT_OPENING = re.compile(r"<tool_call>|<function=")
 
 
 class Hermes:
@@ -56,6 +50,9 @@ def read_json_block(text: str, start: int) -> Block:
     what = "the JSON after <tool_call>"
     decoded = decode_json(text, start, what)
     call = read_call(decoded.value, what, arguments=("arguments",), ignored=("id",))
+    opening = _NEXT_OPENING.search(text, decoded.end)
+    if CALL_OBJECT.search(text, decoded.end, opening.start() if opening else len(text)):
+        raise CallFormatError(f"after the call of {call.name} another one begins without <tool_call> before it")
     return Block(call, skip_call_end(text, decoded.end))
 
 

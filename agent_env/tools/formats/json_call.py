@@ -12,6 +12,16 @@ from agent_env.tools.calls import CallFormatError, ToolCall
 _NAME = re.compile(r"[\w.-]{1,200}")
 _BLANK = re.compile(r"\s*")
 
+CALL_OBJECT = re.compile(r'\{\s*"(?:name|parameters|arguments|type)"\s*:')
+"""What looks like the beginning of a call in JSON."""
+
+
+class Block(NamedTuple):
+    """One call and where its text ends."""
+
+    call: ToolCall
+    end: int
+
 
 class Decoded(NamedTuple):
     """A JSON value and where it ends."""

@@ -3,7 +3,8 @@
     {"name": "bash", "parameters": {"command": "ls"}}
 
 As the chat template of Llama 3.1 shows it (it says ``parameters``; ``arguments`` is read too), and as vLLM's
-``llama3_json`` parser reads it. The list of Python calls that Llama 3.2 and 4 write is read as well: see ``pythonic``.
+``llama3_json`` parser reads it. Special tokens may part the calls too. Read as well: the tag of Llama 3.1's own prompt
+(see ``function_tag``), and the list of Python calls that Llama 3.2 and 4 write (see ``pythonic``).
 """
 
 import re
@@ -12,14 +13,14 @@ from typing import ClassVar
 
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
-from agent_env.tools.formats.json_call import decode_json, dump_json, read_call, skip_blank
+from agent_env.tools.formats.function_tag import FUNCTION, read_function_tag
+from agent_env.tools.formats.json_call import CALL_OBJECT, Block, decode_json, dump_json, read_call, skip_blank
 from agent_env.tools.formats.pythonic import find_list, find_loose_list, read_list
 
 TAG = re.compile(r"<\|python_tag\|>|<\|python_start\|>")
 """Where a call begins in the output of models that mark it."""
 
-_OBJECT = re.compile(r'\{\s*"(?:name|parameters|arguments|type)"\s*:')
-_NEXT = re.compile(r"\s*[;,]?\s*(?=\{)")
+_BETWEEN = re.compile(r"(?:[\s;,]|<\|(?:eom_id|eot_id|python_tag|python_start|python_end)\|>)*+")
 
 
 class Llama:
@@ -43,7 +44,10 @@ class Llama:
             start = find_loose_list(text)  # so that the complaint can say what is wrong with it
         if start is None:
             return []
-        return read_list(text, start) if text[start] == "[" else _read_objects(text, start)
+        calls, end = read_list(text, start) if text[start] == "[" else _read_objects(text, start)
+        if find_start(text, end) is not None or TAG.search(text, end):
+            raise CallFormatError("after the calls another one begins: write all calls together, with nothing between")
+        return calls
 
     def write(self, calls: Sequence[ToolCall]) -> str:
         """See ``CallFormat.write``."""
@@ -52,19 +56,25 @@ class Llama:
 
 def find_start(text: str, after: int = 0) -> int | None:
     """Where the calls of a turn begin, from ``after`` on, or None where it holds none."""
-    found = _OBJECT.search(text, after)
-    starts = [start for start in (found.start() if found else None, find_list(text, after)) if start is not None]
-    return min(starts, default=None)
+    found = [form.search(text, after) for form in (CALL_OBJECT, FUNCTION)]
+    starts = [*(match.start() for match in found if match), find_list(text, after)]
+    return min((start for start in starts if start is not None), default=None)
 
 
-def _read_objects(text: str, start: int) -> list[ToolCall]:
-    what = "the JSON of the call"
+def _read_objects(text: str, start: int) -> tuple[list[ToolCall], int]:
+    """The calls from ``start`` on that follow each other, and where the last of them ends."""
     calls: list[ToolCall] = []
-    position = start
-    while True:
-        value, end = decode_json(text, position, what)
-        calls.append(read_call(value, what, arguments=("parameters", "arguments"), ignored=("type", "id")))
-        following = _NEXT.match(text, end)
-        if not following:
-            return calls
+    position = end = start
+    while (tag := FUNCTION.match(text, position)) or text.startswith("{", position):
+        call, end = read_function_tag(text, tag) if tag else _read_object(text, position)
+        calls.append(call)
+        following = _BETWEEN.match(text, end)
+        assert following is not None
         position = following.end()
+    return calls, end
+
+
+def _read_object(text: str, start: int) -> Block:
+    what = "the JSON of the call"
+    value, end = decode_json(text, start, what)
+    return Block(read_call(value, what, arguments=("parameters", "arguments"), ignored=("type", "id")), end)

@@ -19,10 +19,15 @@ from tasks.errors import BadInputError
 _START = re.compile(r"\[\s*[A-Za-z_]\w*\((?=\s*(?:\)|[A-Za-z_]\w*\s*=(?!=)))")
 _LOOSE_START = re.compile(r"\[\s*[A-Za-z_]\w*\(")
 _TOKEN = re.compile(
-    r"(?P<prefix>\b[rRuU])?(?P<body>'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")"
-    r"|(?P<open>[\[({])|(?P<close>[\])}])",
+    r"(?P<prefix>\b[rRuU])?(?P<body>"
+    r"'''(?:[^\\']|\\.|'(?!''))*+'''|\"\"\"(?:[^\\\"]|\\.|\"(?!\"\"))*+\"\"\""
+    r"|'(?!'')(?:[^'\\\n]|\\.)*+'|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\")"
+    r"|(?P<open>[\[({])|(?P<close>[\])}])|(?P<unclosed>['\"])|#[^\n]*",
     re.DOTALL,
 )
+"""What decides where a list ends. A quote that nothing closes is a token too: else the rest of the text would be
+searched for its end again from each place after it."""
+
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KNOWN_ESCAPES = frozenset("\n\\'\"abfnrtvxNuU01234567")
 _WORDS = {"true": True, "false": False, "null": None}
@@ -42,7 +47,12 @@ class Pythonic:
         start = find_list(text)
         if start is None:
             start = find_loose_list(text)  # so that the complaint can say what is wrong with it
-        return [] if start is None else read_list(text, start)
+        if start is None:
+            return []
+        calls, end = read_list(text, start)
+        if find_list(text, end) is not None:
+            raise CallFormatError("after the list of calls another one begins: write all calls as items of one list")
+        return calls
 
     def write(self, calls: Sequence[ToolCall]) -> str:
         """See ``CallFormat.write``."""
@@ -61,13 +71,13 @@ def find_loose_list(text: str, after: int = 0) -> int | None:
     return found.start() if found else None
 
 
-def read_list(text: str, start: int) -> list[ToolCall]:
-    """The calls of the list that begins at ``start``.
+def read_list(text: str, start: int) -> tuple[list[ToolCall], int]:
+    """The calls of the list that begins at ``start``, and where it ends.
 
     Raises:
         CallFormatError: it is not closed, or holds something else than calls with literals by name.
     """
-    source = _list_source(text, start)
+    source, end = _list_source(text, start)
     try:
         tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
@@ -76,21 +86,24 @@ def read_list(text: str, start: int) -> list[ToolCall]:
         raise CallFormatError(f"the list of calls does not parse: {type(error).__name__}: {str(error)[:80]}") from None
     if not isinstance(tree, ast.List):
         raise CallFormatError("the calls must stand in one list: [NAME(...), NAME(...)]")
-    return [_read_call(item) for item in tree.elts]
+    return [_read_call(item) for item in tree.elts], end
 
 
-def _list_source(text: str, start: int) -> str:
-    """The text of the list, up to its closing bracket; escapes that Python does not know stay what they are."""
+def _list_source(text: str, start: int) -> tuple[str, int]:
+    """The text of the list, up to its closing bracket, and where it ends; escapes that Python does not know stay what
+    they are."""
     parts: list[str] = []
     depth, position = 0, start
     for token in _TOKEN.finditer(text, start):
         parts.append(text[position : token.start()])
         position = token.end()
+        if token["unclosed"]:
+            raise CallFormatError("the list of calls does not parse: a quoted text in it is not closed")
         raw = (token["prefix"] or "").lower() == "r"
         parts.append(token.group() if raw or not token["body"] else _ESCAPE.sub(_keep_unknown, token.group()))
         depth += bool(token["open"]) - bool(token["close"])
         if depth == 0:
-            return "".join(parts)
+            return "".join(parts), position
     raise CallFormatError("the list of calls is not closed by ]")
 
 

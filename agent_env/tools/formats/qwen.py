@@ -11,7 +11,9 @@
 As its chat template shows it, and as vLLM's ``qwen3_coder`` parser reads it. Every argument is text (the tools turn it
 into what they expect); exactly one line break after the opening tag and one before the closing tag belong to the form,
 not to the value. ``<tool_call>`` may be missing around a ``<function=...>`` block: models that were trained on this
-form leave it out at times. Hermes's form is read too, also mixed, and written where a value cannot be held otherwise.
+form leave it out at times. A value that holds a line which is another tag of the form is refused: a closing tag was
+forgotten. Hermes's form is read too, also mixed, and written where a value cannot be held otherwise; so is JSON after
+``<function=NAME>`` (see ``function_tag``), which is never written.
 """
 
 import json
@@ -21,11 +23,19 @@ from typing import Any, ClassVar
 
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
-from agent_env.tools.formats.hermes import Block, fail_opening, read_json_block, skip_call_end, write_json_block
-from agent_env.tools.formats.json_call import skip_blank
+from agent_env.tools.formats.function_tag import FUNCTION, read_function_tag
+from agent_env.tools.formats.hermes import fail_opening, read_json_block, skip_call_end, write_json_block
+from agent_env.tools.formats.json_call import Block, skip_blank
 
 _OPENING = re.compile(r"<tool_call>\s*|<function=")
 _NAME = re.compile(r"([\w.-]+)>")
+_LOST_TAG = re.compile(
+    r"^(?:<parameter=[\w.-]+>|<function=[\w.-]+>|</?tool_call>)[ \t\r]*$"
+    r"|</parameter>\s*(?:<function=[\w.-]+>|</?tool_call>)",
+    re.MULTILINE,
+)
+"""What in a value says that its own closing tag is missing: a line that is a tag, or a closing tag before another."""
+
 _VALUE_END = re.compile(r"</parameter>(?=\s*(?:<parameter=[\w.-]+>|</function>))")
 
 
@@ -76,6 +86,8 @@ class Qwen:
 
 def _read_function(text: str, start: int) -> Block:
     """Read from ``<function=`` on."""
+    if tag := FUNCTION.match(text, start):
+        return _skip_end(text, read_function_tag(text, tag))
     name = _NAME.match(text, start + len("<function="))
     if not name:
         raise CallFormatError(f"expected <function=NAME>, got {text[start : start + 40]!r}")
@@ -93,12 +105,26 @@ def _read_function(text: str, start: int) -> Block:
             )
         if key[1] in arguments:
             raise CallFormatError(f"{_brief(name)} got <parameter={_brief(key)}> twice")
-        arguments[key[1]] = text[key.end() : end.start()].removeprefix("\n").removesuffix("\n")
+        arguments[key[1]] = _read_value(text[key.end() : end.start()], key)
         position = skip_blank(text, end.end())
     if not text.startswith("</function>", position):
         got = text[position : position + 40]
         raise CallFormatError(f"in <function={_brief(name)}> expected <parameter=NAME> or </function>, got {got!r}")
-    return Block(ToolCall(name[1], arguments), skip_call_end(text, position + len("</function>")))
+    return _skip_end(text, Block(ToolCall(name[1], arguments), position + len("</function>")))
+
+
+def _skip_end(text: str, block: Block) -> Block:
+    return block._replace(end=skip_call_end(text, block.end))
+
+
+def _read_value(shown: str, key: re.Match[str]) -> str:
+    value = shown.removeprefix("\n").removesuffix("\n")
+    if lost := _LOST_TAG.search(value):
+        raise CallFormatError(
+            f"<parameter={_brief(key)}> holds {lost.group().strip()[:80]!r}: a closing tag was forgotten; "
+            "where it belongs to the text, write the call as JSON between <tool_call> and </tool_call>"
+        )
+    return value
 
 
 def _brief(name: re.Match[str]) -> str:

@@ -54,6 +54,8 @@ from tests.agent_env.tools.using import TOOLS, run
         ("edit", {"command": "insert", "path": "a.py", "insert_line": "two", "new_str": "x"}, "got 'two'"),
         ("edit", {"command": "view", "path": "a.py", "view_range": "all"}, "view_range"),
         ("edit", {"command": "view", "path": "a.py", "view_range": "[" * 100_000}, "view_range"),
+        ("edit", {"command": "view", "path": "a.py", "view_range": "[" * 900 + "]" * 900}, "view_range"),
+        ("edit", {"command": "view", "path": "a.py", "view_range": f"[1, {'9' * 4000}]"}, "view_range"),
         ("edit", {"command": "view", "path": "a" * 5000}, "cannot view"),
     ],
 )
