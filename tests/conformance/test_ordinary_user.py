@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,39 +16,41 @@ TESTS = ("tests/conformance", "tests/agent_env/test_cgroup.py", "tests/agent_env
 if os.getuid() == 0:
 
     @pytest.mark.slow
-    def test_what_holds_for_root_holds_for_an_ordinary_user(tmp_path: Path) -> None:
-        home = tmp_path / "home"
-        home.mkdir()
-        os.chown(home, USER, USER)
-        call = [sys.executable, "-m", "pytest", *TESTS, "-q", "-m", "not docker", "-p", "no:cacheprovider"]
-        drop = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-        given = ["env", "-u", "REPODOJO_NO_SKIP", "-u", "REPODOJO_HOME", "-u", "TMPDIR", f"HOME={home}"]
-        given += [f"PYTHONPATH={CHECKOUT}", "PYTHONDONTWRITEBYTECODE=1"]
-        script = f"{opened(tmp_path / 'stage')}\ncd {shlex.quote(str(CHECKOUT))}\n{shlex.join([*drop, *given, *call])}"
-        done = subprocess.run(
-            ["unshare", "--mount", "sh", "-ec", script], capture_output=True, text=True, timeout=900, check=False
-        )
+    def test_what_holds_for_root_holds_for_an_ordinary_user() -> None:
+        with tempfile.TemporaryDirectory(prefix="repodojo-user-") as folder:
+            os.chown(folder, USER, USER)
+            Path(folder).chmod(0o755)
+            script = shell_text(Path(folder))
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-ec", script], capture_output=True, text=True, timeout=900, check=False
+            )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert " passed" in done.stdout
 
 
-def opened(stage: Path) -> str:
-    """Shell text for a mount namespace of its own: what the tests run on is there for everybody, also where it lies
-    below a folder that is root's alone, in whose place there is nothing else then.
+def shell_text(home: Path) -> str:
+    """Runs the tests as that user. What they run on is there for everybody in a mount namespace of their own, also
+    where it lies below a folder that is root's alone; in that folder's place there is nothing else then.
     """
-    needed = sorted({CHECKOUT, Path(sys.prefix), Path(sys.base_prefix), stage.parent})
-    closed = {
-        path: next((above for above in (*path.parents[::-1], path) if not above.stat().st_mode & 1), None)
-        for path in needed
-    }
-    places = {path: stage / str(number) for number, path in enumerate(needed) if closed[path]}
-    lines = [
-        f"mkdir -p {shlex.quote(str(place))}\nmount --bind {shlex.quote(str(path))} {shlex.quote(str(place))}"
-        for path, place in places.items()
-    ]
-    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(folder))}" for folder in {*closed.values()} if folder]
-    lines += [
-        f"mkdir -p {shlex.quote(str(path))}\nmount --bind {shlex.quote(str(place))} {shlex.quote(str(path))}"
-        for path, place in places.items()
-    ]
-    return "\n".join(lines)
+    keep, hide, show = [], set(), []
+    for number, (path, closed) in enumerate(closed_paths().items()):
+        place = home / f"kept-{number}"
+        keep += [f"mkdir {place}", shlex.join(["mount", "--bind", str(path), str(place)])]
+        hide.add(shlex.join(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(closed)]))
+        show += [shlex.join(["mkdir", "-p", str(path)]), shlex.join(["mount", "--bind", str(place), str(path)])]
+    drop = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    unset = [part for name in ("REPODOJO_NO_SKIP", "REPODOJO_HOME", "TMPDIR") for part in ("-u", name)]
+    given = [f"HOME={home}", f"PYTHONPATH={CHECKOUT}", "PYTHONDONTWRITEBYTECODE=1"]
+    run = [sys.executable, "-m", "pytest", *TESTS, "-q", "-m", "not docker", "-p", "no:cacheprovider"]
+    go = [shlex.join(["cd", str(CHECKOUT)]), shlex.join([*drop, "env", *unset, *given, *run])]
+    return "\n".join([*keep, *hide, *show, *go])
+
+
+def closed_paths() -> dict[Path, Path]:
+    """What the tests run on and only root can reach: with the folder that keeps others out."""
+    found = {}
+    for path in (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)):
+        closed = next((above for above in path.parents[::-1] if not above.stat().st_mode & 1), None)
+        if closed:
+            found[path] = closed
+    return found

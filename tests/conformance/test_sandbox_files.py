@@ -325,7 +325,11 @@ WRITTEN = {
         "(mv -T pkg q && mv -T q pkg) 2>&1",
         ["pkg/deep/low.py", "pkg/mod.py"],
     ),
-    "a folder closed": ("echo two > pkg/mod.py; chmod 000 pkg", ["pkg/mod.py"]),
+    # Whom it is closed to cannot tell what in it was written, and takes all for it.
+    "a folder closed": (
+        "echo two > pkg/mod.py; chmod 000 pkg",
+        ["pkg/mod.py"] if os.getuid() == 0 else ["pkg/deep/low.py", "pkg/mod.py"],
+    ),
     "by a link": ("ln -s /testbed/pkg /tmp/l; echo two > /tmp/l/mod.py", ["pkg/mod.py"]),
 }
 
