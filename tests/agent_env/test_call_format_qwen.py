@@ -142,7 +142,7 @@ def test_other_values_are_written_as_json() -> None:
         ('<tool_call>{"name":' + "[" * 200_000, "does not parse"),
         ('<tool_call>{"name":' + "1" * 10_000, "does not parse"),
         (EXAMPLE * (MAX_CALLS + 1), f"at most {MAX_CALLS}"),
-        ("x" * (MAX_TURN_CHARS + 1), f"at most {MAX_TURN_CHARS}"),
+        ("x" * (MAX_TURN_CHARS + 1), f"longer than the {MAX_TURN_CHARS}"),
     ],
 )
 def test_malformed_turns_say_what_is_wrong_and_show_the_right_form(text: str, says: str) -> None:
