@@ -25,7 +25,7 @@ from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyF
 from agent_env.prompt import render_prompt
 from agent_env.rules import Rules
 from agent_env.sandbox.base import Sandbox, Snapshot, StopCause
-from agent_env.tools.calls import MAX_TURN_CHARS, CallFormatError, ToolCall, check_number, require_json
+from agent_env.tools.calls import MAX_TURN_CHARS, CallFormatError, ToolCall, check_calls, require_json
 from agent_env.tools.formats import FORMATS, choose_format, parse_calls
 from agent_env.tools.observation import Observation, clip
 from agent_env.tools.toolbox import Toolbox
@@ -165,12 +165,12 @@ class Episode:
 
         Raises:
             EpisodeError: as for ``turn``.
-            BadInputError: the arguments of a call are no JSON object, or are beyond the bounds of ``require_json``.
+            BadInputError: the arguments of a call are no JSON object.
         """
         for call in calls:
             require_json(call)
         shown = "\n".join(part for part in (said, FORMATS["hermes"].write(calls)) if part)
-        return self._take(said, shown, lambda: check_number(calls))
+        return self._take(said, shown, lambda: check_calls(calls))
 
     def _take(self, said: str, shown: str, read: Callable[[], list[ToolCall]]) -> Turn:
         """One turn.
@@ -191,9 +191,6 @@ class Episode:
                     observation, outcome = "[the sandbox failed]", self._blame(error)
                     if self.recorder and self.steps == played:
                         self.recorder.add_turn(said, [], [Observation(observation)])
-                except (RecursionError, ValueError) as error:
-                    self._end(self._blame(error))
-                    raise  # a bug of ours, to be seen as one
                 self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
                     with suppress(InfraError, OSError):  # the outcome is InfraFailed then, and says why
@@ -383,19 +380,13 @@ class Episode:
             return f"[no diff can be made: {error}]"
 
     def _blame(self, error: BaseException) -> Outcome:
-        """Whose fault it is that the sandbox failed, or that what it did could not be recorded.
-
-        What only the policy's text can bring about must not be masked: whoever found such a text could have every
-        episode left out that goes badly.
-        """
+        """Whose fault it is that the sandbox failed, or that what it did could not be recorded."""
         if self._interrupted:
             return LimitStopped(self._interrupted)
         used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
         if used_up and isinstance(error, SandboxError | OSError):
             # The error's own words hold process ids and folders: no two episodes would end with the same.
             return PolicyFault(f"used up the sandbox's {used_up}, after which it failed")
-        if isinstance(error, RecursionError | ValueError) and not isinstance(error, BadInputError):
-            return PolicyFault(f"wrote what cannot be handled: {type(error).__name__}: {error}")
         return _infra_failed(error)
 
     def _end(self, outcome: Outcome) -> None:

@@ -1,6 +1,6 @@
 """Built environments, kept on this machine: a virtual environment and a clean tree for each Environment record.
 
-    <home>/builds/making/             what is being made; removed when the process that did it is dead
+    <home>/builds/making-NAMESPACE/   what is being made; removed when the process that did it is dead
     <home>/builds/<environment id>-<backend>-<python version>-<which>-<kind of CPU>/
       tree/    the clean source tree: the bottom layer of every sandbox
       extra/   files that the install made in the tree (a version file, a compiled module): the second layer
@@ -29,7 +29,7 @@ from agent_env.errors import EnvironmentBuildError
 from agent_env.interpreter import Interpreter, find_interpreter
 from agent_env.sandbox.base import VENV_DIR, WORK_DIR, Limits, Mount, Sandbox, SandboxBackend, SandboxSpec
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import new_residence, reap_folders, remove_tree
+from agent_env.sandbox.residence import making_in, new_residence, reap_folders, remove_tree
 from tasks.environment import Environment
 from tasks.home import home
 from tasks.record import digest_json
@@ -41,7 +41,6 @@ INSTALL_SECONDS = 600.0
 TREE_TIME = 946_684_800
 """2000-01-01, the date of every file of a clean tree."""
 
-_MAKING = "making"
 
 _UV = "/opt/uv/uv"
 _UV_CACHE = "/opt/uv-cache"
@@ -120,7 +119,7 @@ class Build:
     @property
     def making(self) -> Path:
         """Where what belongs to it is made, in residences, before it is renamed into its place."""
-        return self.folder.parent / _MAKING
+        return making_in(self.folder.parent)
 
     @property
     def layers(self) -> tuple[Path, ...]:
@@ -152,7 +151,7 @@ class EnvironmentStore:
     def __init__(self, backend: SandboxBackend, root: Path | None = None) -> None:
         self.backend = backend
         self.root = root or home() / "builds"
-        self._making = self.root / _MAKING
+        self._making = making_in(self.root)
         self._making.mkdir(parents=True, exist_ok=True)
         reap_folders(self._making)
 

@@ -121,7 +121,7 @@ def _within(folder: str, command: str) -> str:
     In words of the shell, as the trajectory's calls are all that a replay runs.
     """
     there = f"cd -- {shlex.quote(folder)} && eval {shlex.quote(command)}"
-    return f'cwd_before=$PWD; {there}; cwd_status=$?; cd -- "$cwd_before"; (exit $cwd_status)'
+    return f'cwd_before=$PWD; {there}; cwd_status=$?; cd -- "$cwd_before" 2>/dev/null; (exit $cwd_status)'
 
 
 def _answer(result: CommandResult) -> dict[str, Any]:

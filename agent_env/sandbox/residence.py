@@ -30,6 +30,12 @@ _bases: set[Path] = set()
 """Where this process has made residences."""
 
 
+def making_in(place: Path) -> Path:
+    """Where things of a shared place are made, in residences, before they are renamed into it: one folder for each
+    process namespace, as processes of another look dead from here."""
+    return place / f"making-{process_namespace()}"
+
+
 def new_residence(base: Path) -> Path:
     """An empty folder for one sandbox of this process; its name is unique on this machine.
 

@@ -35,8 +35,8 @@ class ToolCall:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    """The calls of one turn, if they are not too many or too large, and not none.
+def check_calls(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The calls of one turn, if they are not too many, too large or beyond other bounds, and not none.
 
     Raises:
         CallFormatError: they are.
@@ -46,6 +46,8 @@ def check_number(calls: Sequence[ToolCall]) -> list[ToolCall]:
     size = sum(len(call.name) + len(json.dumps(call.arguments)) for call in calls)
     if size > MAX_CALLS_CHARS:
         raise CallFormatError(f"the turn's calls hold {size} characters; at most {MAX_CALLS_CHARS} are read")
+    for call in calls:
+        check_bounds(f"the arguments of {call.name[:80]}", call.arguments)
     return list(calls)
 
 
@@ -76,11 +78,10 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def require_json(call: ToolCall) -> None:
-    """Refuse what no client could have sent, and what is beyond all bounds.
+    """Refuse what no client could have sent.
 
     Raises:
         BadInputError: it is no call, or its arguments are no JSON object.
-        CallFormatError: see ``check_bounds``.
     """
     if not isinstance(call, ToolCall) or not isinstance(call.name, str) or not isinstance(call.arguments, dict):
         raise BadInputError(f"a call is a ToolCall with a name and a dict of arguments; got {call!r:.80}")
@@ -88,4 +89,3 @@ def require_json(call: ToolCall) -> None:
         json.dumps(call.arguments, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInputError(f"the arguments of {call.name[:80]} are no JSON object: {error}") from error
-    check_bounds(f"the arguments of {call.name[:80]}", call.arguments)

@@ -13,7 +13,7 @@ from agent_env.errors import BackendUnavailableError
 from agent_env.sandbox.cgroup import group_folders
 from agent_env.sandbox.docker.client import OWNER_LABEL, docker_client
 from agent_env.sandbox.processes import descendants
-from agent_env.sandbox.residence import residence_base
+from agent_env.sandbox.residence import making_in, residence_base
 from tasks.home import home
 
 GUARD_SECONDS = 150.0
@@ -45,7 +45,7 @@ def look(owners: set[int], *, patience: float, guarded: Collection[int] = ()) ->
         patience: seconds that such helpers have to end by themselves.
         guarded: host processes, dead before, whose guards may still be at work.
     """
-    places = (residence_base(), home() / "builds" / "making", home() / "owned" / "making", Path(tempfile.gettempdir()))
+    places = (residence_base(), making_in(home() / "builds"), making_in(home() / "owned"), Path(tempfile.gettempdir()))
     names = re.compile(rf"(^|[/-])({'|'.join(map(str, owners))})-\d{{2,}}([-/]|$)")
     _wait_until(lambda: not _helpers(guarded), patience)
     return Leavings(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent_env.tools import FORMATS, CallFormat, CallFormatError, ToolCall, choose_format, parse_calls
 from agent_env.tools.bash import SUBMIT_LINE
-from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, require_json
+from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, check_calls
 from tasks.errors import BadInputError
 
 LS = ToolCall("bash", {"command": "ls"})
@@ -148,7 +148,7 @@ def test_arguments_beyond_all_bounds_are_refused(name: str, value: object) -> No
     with pytest.raises(CallFormatError, match="more than"):
         read(form.write([ToolCall("bash", {"timeout": value})]), form)
     with pytest.raises(CallFormatError, match="more than"):
-        require_json(ToolCall("bash", {"timeout": value}))
+        check_calls([ToolCall("bash", {"timeout": value})])
 
 
 @pytest.mark.parametrize("name", FORMATS)

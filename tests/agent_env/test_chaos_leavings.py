@@ -15,7 +15,7 @@ import pytest
 from agent_env.sandbox.base import Limits
 from agent_env.sandbox.cgroup import make_group
 from agent_env.sandbox.processes import descendants
-from agent_env.sandbox.residence import passing_residence, residence_base
+from agent_env.sandbox.residence import making_in, passing_residence, residence_base
 from bench.chaos.leavings import Leavings, look, strays
 from bench.chaos.run import Run, Span
 from tasks.home import home
@@ -39,7 +39,7 @@ def look_for(owner: int, *guarded: int) -> Leavings:
 
 
 def test_folders_are_found_wherever_they_lie() -> None:
-    bases = (residence_base(), home() / "builds" / "making", home() / "owned" / "making")
+    bases = (residence_base(), making_in(home() / "builds"), making_in(home() / "owned"))
     scratch = Path(tempfile.mkdtemp(prefix=f"repodojo-test-{owner_name()}-4026531836-"))
     for base in bases:
         with passing_residence(base) as folder:

@@ -12,7 +12,7 @@ import pytest
 from agent_env.sandbox.docker.kept import KEEP_SECONDS, reap_copies
 from agent_env.sandbox.docker.layers import SMALL_FILES, lay_layers
 from agent_env.sandbox.overlay import lay_edits
-from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
+from agent_env.sandbox.residence import making_in, new_residence, remove_residence, remove_tree, residence_base
 
 USER = 1000
 
@@ -125,7 +125,7 @@ def test_a_copy_stays_while_its_layer_does(copied: Path) -> None:
 def test_a_copy_goes_with_its_layer(copied: Path, layer: Path) -> None:
     layer.rename(layer.with_name("moved"))
     assert reap_copies() == 1
-    assert [path.name for path in copied.parent.iterdir()] == ["making"]
+    assert [path.name for path in copied.parent.iterdir()] == [making_in(copied.parent).name]
 
 
 @root_only
@@ -149,7 +149,7 @@ def test_a_copy_in_use_stays_whatever_happens(copied: Path, layer: Path, tmp_pat
 
 @root_only
 def test_what_a_killed_process_was_copying_is_removed(copied: Path) -> None:
-    half = copied.parent / "making" / "999999999-1" / "999999999-1-0" / "tree"
+    half = making_in(copied.parent) / "999999999-1" / "999999999-1-0" / "tree"
     half.mkdir(parents=True)
     assert reap_copies() == 1
     assert not half.exists()
@@ -160,7 +160,11 @@ def test_what_a_killed_process_was_copying_is_removed(copied: Path) -> None:
 def test_a_note_of_a_process_killed_before_it_could_write_it_is_removed(copied: Path) -> None:
     copied.with_name("4567.used").touch()
     assert reap_copies() == 1
-    assert sorted(path.name for path in copied.parent.iterdir()) == [copied.name, f"{copied.name}.used", "making"]
+    assert sorted(path.name for path in copied.parent.iterdir()) == [
+        copied.name,
+        f"{copied.name}.used",
+        making_in(copied.parent).name,
+    ]
 
 
 _COPIES = """
@@ -188,10 +192,10 @@ def test_a_process_that_is_killed_while_it_copies_leaves_no_half_copy(layer: Pat
         assert host.stdout.readline() == b"there\n"
         host.kill()
     base = tmp_path / "home" / "owned"
-    assert len(list((base / "making").rglob("n1"))) == 1
-    assert [path for path in base.iterdir() if path.is_dir()] == [base / "making"]
+    assert len(list(making_in(base).rglob("n1"))) == 1
+    assert [path for path in base.iterdir() if path.is_dir()] == [making_in(base)]
     reap_copies()
-    assert list((base / "making").iterdir()) == []
+    assert list(making_in(base).iterdir()) == []
     place = laid(layer, tmp_path / "whole")[0].readlink()
     assert (place / "n1").stat().st_uid == USER
 

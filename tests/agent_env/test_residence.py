@@ -10,6 +10,7 @@ import pytest
 
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.sandbox.residence import (
+    making_in,
     new_residence,
     reap_residences,
     remove_residence,
@@ -100,10 +101,10 @@ def test_remove_tree_of_nothing_is_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_process_was_installing_is_removed_by_the_next_store(tmp_path: Path) -> None:
-    dead = tmp_path / "builds/making/999999999-1/999999999-1-0"
+    dead = making_in(tmp_path / "builds") / "999999999-1/999999999-1-0"
     (dead / "venv").mkdir(parents=True)
     EnvironmentStore(BubblewrapBackend(), tmp_path / "builds")
-    assert list((tmp_path / "builds/making").iterdir()) == []
+    assert list(making_in(tmp_path / "builds").iterdir()) == []
 
 
 def test_scratch_folders_of_the_dead_go_and_those_of_the_living_stay(

@@ -3,7 +3,8 @@
 <home>/owned/<name>         the copy; the name says what is in it and whose it is
 <home>/owned/<name>.used    the path of the layer; locked (flock) by each sandbox that stands on the copy, and as
                             old as the last use
-<home>/owned/making/        copies under way, in folders of the processes that make them
+<home>/owned/making-NAMESPACE/
+                            copies under way, in folders of the processes that make them
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent_env.sandbox.residence import passing_residence, reap_folders, remove_tree
+from agent_env.sandbox.residence import making_in, passing_residence, reap_folders, remove_tree
 from tasks.home import home
 
 KEEP_SECONDS = 7 * 86400.0
@@ -30,7 +31,7 @@ def hold_copy(name: str, layer: Path, copy: Callable[[Path], None]) -> tuple[Pat
     hold = _lock(place, layer)
     try:
         if not place.is_dir():
-            with passing_residence(_base() / "making") as folder:
+            with passing_residence(making_in(_base())) as folder:
                 copy(folder / "tree")
                 with contextlib.suppress(OSError):  # another process was first
                     (folder / "tree").rename(place)
@@ -42,10 +43,10 @@ def hold_copy(name: str, layer: Path, copy: Callable[[Path], None]) -> tuple[Pat
 
 def reap_copies() -> int:
     """Remove the copies that nobody uses and whose layer is gone, or that nobody has used for long; how many."""
-    reaped = len(reap_folders(_base() / "making"))
+    reaped = len(reap_folders(making_in(_base())))
     for place in _base().iterdir() if _base().is_dir() else ():
         used = place.with_name(f"{place.name}.used")
-        if place.is_dir() and place.name != "making" and not used.exists():
+        if place.is_dir() and not place.name.startswith("making") and not used.exists():
             used.touch()  # of an earlier version, which did not note its use: goes under the lock, as all others do
     for used in _base().glob("*.used"):
         if not _is_useless(used):
