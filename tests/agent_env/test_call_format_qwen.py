@@ -81,6 +81,21 @@ def test_values_survive(value: str) -> None:
     assert read(f"Words.\n{format_call(call)}\nMore.") == [call]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<tool_call>",
+        "Write\n<tool_call>\nJSON\n</tool_call>\n",
+        "</tool_call>\n<tool_call>",
+        "a\n<function=x>\nb",
+        "<function=x>\n<parameter=x>\nb\n</parameter>\nand",
+    ],
+)
+def test_lines_that_are_tags_are_text_in_a_value_that_is_closed(value: str) -> None:
+    text = xml("edit", path="a.md", file_text=value, command="create")
+    assert read(text) == [ToolCall("edit", {"path": "a.md", "file_text": value, "command": "create"})]
+
+
 @settings(max_examples=40)
 @given(
     st.from_regex(r"[\w.-]{1,10}", fullmatch=True),
@@ -128,9 +143,17 @@ def test_other_values_are_written_as_json() -> None:
         (xml("bash", command="ls").replace("</function>", "<parameter=command>\nx\n</parameter></function>"), "twice"),
         (EXAMPLE.replace("</function>\n", "") + "\n" + EXAMPLE, "a closing tag was forgotten"),
         (EXAMPLE.replace("</function>\n", "").replace("\n", "") + EXAMPLE, "a closing tag was forgotten"),
-        (EXAMPLE.replace("</parameter>\n</function>\n", "") + "\n" + EXAMPLE, "holds '</tool_call>'"),
+        (
+            EXAMPLE.replace("</parameter>\n</function>\n", "") + "\n" + EXAMPLE,
+            "<parameter=command>': a closing tag was forgotten",
+        ),
         (xml("bash", command="ls\n<parameter=timeout>\n5"), "holds '<parameter=timeout>'"),
-        (xml("bash", command="ls\n<function=bash>"), "holds '<function=bash>'"),
+        (xml("bash", command="ls\n<parameter=a>\n<parameter=b>\n5\n</parameter>\n"), "holds '<parameter=b>'"),
+        (
+            f"<function=bash>\n<parameter=command>ls\n</tool_call>\n{EXAMPLE}".replace("d>\nls\n<", "d>ls<"),
+            "holds '<tool_call>\\n<function=bash>\\n<parameter=command>'",
+        ),
+        (xml("bash", command="ls\n</function>\n</tool_call>\n" + EXAMPLE), "<parameter=command>': a closing tag"),
         ('<function=bash>{"command": "ls"', "the JSON after <function=bash> does not parse"),
         ("<tool_call>{}</tool_call>", '"name"'),
         ('<tool_call>{"name": 7}</tool_call>', '"name"'),

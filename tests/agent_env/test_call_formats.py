@@ -129,16 +129,27 @@ def test_garbage_raises_nothing_else_in_any_form(name: str, parts: list[str]) ->
             assert len(repr(call)) < 10_000
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "bash"])
-@settings(max_examples=60)
-@given(parts=st.lists(st.sampled_from([mark for mark in MARKS if "think" not in mark]), max_size=8))
-def test_no_call_is_lost_whatever_stands_between_two(name: str, parts: list[str]) -> None:
-    form = FORMATS[name]
+def check_none_is_lost(form: CallFormat, between: str) -> None:
     pwd = form.write([ToolCall("bash", {"command": "pwd"})])
     with contextlib.suppress(CallFormatError):
-        calls = read(form.write([LS]) + "".join(parts) + pwd, form)
+        calls = read(form.write([LS]) + between + pwd, form)
         assert LS in calls
         assert "pwd" in repr(calls), "as a call, or within one whose mark stood between"
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("bash", "pythonic")])
+@settings(max_examples=60)
+@given(parts=st.lists(st.sampled_from([mark for mark in MARKS if "think" not in mark]), max_size=8))
+def test_no_call_with_a_mark_or_with_a_name_and_arguments_is_lost_whatever_stands_between_two(
+    name: str, parts: list[str]
+) -> None:
+    check_none_is_lost(FORMATS[name], "".join(parts))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(parts=st.lists(st.sampled_from([" ", "\n", "\t", ";", ",", "</tool_call>", "</function>"]), max_size=8))
+def test_no_call_that_directly_follows_another_is_lost_in_any_form(name: str, parts: list[str]) -> None:
+    check_none_is_lost(FORMATS[name], "".join(parts))
 
 
 @pytest.mark.parametrize("name", STRUCTURED)
@@ -175,6 +186,12 @@ def test_long_texts_are_read_in_reasonable_time(name: str) -> None:
         ("hermes", '<tool_call>{"name": "f"}', "\n"),
         ("qwen", "<function=f>\n<parameter=a>\n", "</parameter> "),
         ("qwen", "", EXAMPLE + "</think>"),
+        ("qwen", "", "<tool_call> </think>"),
+        ("qwen", EXAMPLE, '{"arguments": {'),
+        ("qwen", EXAMPLE, '{"id": "'),
+        ("qwen", "<function=f>\n<parameter=a>\n", "<parameter=a>\n</parameter>\n"),
+        ("bash", "```bash\n", "cat <<'E' <<F\n"),
+        ("bash", "```bash\n", "<<'E'\nE\n\"<<"),
     ],
 )
 def test_no_text_takes_time_that_grows_with_its_square(name: str, start: str, again: str) -> None:
@@ -247,8 +264,30 @@ LOOK = [ToolCall("bash", {"command": "ls", "timeout": 5})]
                 "python3 -c 'n = 3; print(1 << n)'",
                 "grep -rn 'cout << x' src",
                 "cat > a <<'END-OF-FILE'\nx\nEND-OF-FILE",
+                "python3 -c '\nx = 1 << n\nprint(x)'",
+                "echo $((1 << width)) # <<'EOF'",
+                "cat <<A <<'B' > c\na\nA\ncat <<'X'\nB\nwc <<< x",
+                'git commit -m "$(cat <<\'EOF\'\nSay "x".\nEOF\n)"',
             )
         ],
+        ("bash", "```bash\ncat > a <<'E'\nx\n```\n", [ToolCall("bash", {"command": "cat > a <<'E'\nx"})]),
+        *[
+            (name, FORMATS[name].write([LS]) + rest, [LS])
+            for name, rest in (
+                *[
+                    (name, rest)
+                    for name in ("qwen", "hermes", "llama", "mistral", "pythonic", "auto")
+                    for rest in ('\nI expect {"name": "pkg"} in it', '\nOutput:\n{"name": "pkg"}', "\n`x = [f(a=1)]`.")
+                ],
+                ("hermes", '\n<tool_response>\n{"name": "pkg", "version": "1"}\n</tool_response>'),
+                ("qwen", '\n<tool_response>\n{"name": "pkg", "version": "1"}\n</tool_response>'),
+                ("hermes", "\nThe <function=bash> tag is not mine."),
+                ("pythonic", "\nThen I call [submit()] at the end."),
+                ("mistral", "\nconfig{x}"),
+            )
+        ],
+        ("qwen", FORMATS["hermes"].write([LS]) + '\nI expect {"name": "pkg"} in it', [LS]),
+        ("auto", FORMATS["llama"].write([LS]) + '\nOutput:\n{"name": "pkg"}', [LS]),
         *[
             (
                 "llama",
@@ -325,9 +364,35 @@ def test_what_models_write(name: str, text: str, calls: list[ToolCall]) -> None:
         ("bash", "```bash\ncat > R <<'A-B'\n```\nx\n```\nA-B\n```", "the block ends at its first line of ```"),
         ("bash", '```bash\ncat > R <<"A B"\n```\nx\n```\nA B\n```', "the block ends at its first line of ```"),
         ("bash", "```bash\nls", "no tool call"),
-        ("hermes", '<tool_call>{"name": "a"}\n{"name": "b"}</tool_call>', "after the call of a another one begins"),
+        ("hermes", '<tool_call>{"name": "a"}\n{"name": "b"}</tool_call>', "without <tool_call> before it"),
         ("hermes", '<tool_call>{"name": "a"}</tool_call>{"name": "b"}</tool_call>', "without <tool_call> before it"),
-        ("llama", '{"name": "a"}\nThen:\n{"name": "b"}', "after the calls another one begins"),
+        *[
+            (name, FORMATS[name].write([LS]) + rest, "another one begins")
+            for name in ("qwen", "hermes", "llama")
+            for rest in (
+                '\nThen:\n{"name": "b", "arguments": {}}',
+                '\nThen:\n{"type": "function", "name": "b", "parameters": {}}',
+                '\nThen:\n{"arguments": {"command": "ls"}, "name": "bash"}',
+            )
+        ],
+        ("hermes", FORMATS["hermes"].write([LS]) + '\n<function=bash>{"command": "rm x"}</function>', "another one"),
+        ("hermes", '<function=bash>{"command": "rm x"}</function>' + FORMATS["hermes"].write([LS]), "another one"),
+        ("hermes", FORMATS["hermes"].write([LS]) + EXAMPLE.replace("<tool_call>", ""), "with <function=NAME>"),
+        ("qwen", EXAMPLE + '\n{"name": "submit"}', "without <tool_call> before it"),
+        ("qwen", '<function=bash>{"command": "ls"}</function>{"name": "submit"}', "without <tool_call> before it"),
+        ("llama", '{"name": "a"}\n[b()]', "after the calls another one begins"),
+        ("llama", '{"name": "a"}\nThen:\n<function=b>{}', "after the calls another one begins"),
+        *[
+            ("bash", f"```bash\n{command}\n```\npip install x", "the block ends at its first line of ```")
+            for command in (
+                "cat > README.md <<'EOF'\n# T",
+                "cat > README.md <<EOF\n# T",
+                'cat <<-"EOF" > README.md\n# T',
+                "cat <<EOF > README.md\n# T",
+                "cat <<\\EOF | tee README.md\n# T",
+                "cat > a <<'A'\nx\nA\ncat > b <<'B'\n# it's",
+            )
+        ],
         ("llama", '<|python_tag|>{"name": "a"}<|eom_id|><|python_tag|>print(1)', "after the calls another one begins"),
         ("llama", '[a()]{"name": "b"}', "after the calls another one begins"),
         ("pythonic", "[a()]\n[b()]", "after the list of calls another one begins"),

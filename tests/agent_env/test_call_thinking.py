@@ -44,3 +44,31 @@ def test_a_call_before_thinking_is_not_lost(name: str) -> None:
         read(f"{call}\n<think>Done?</think>{call}", form)
     with pytest.raises(CallFormatError):
         read(f"{call}\n<think>{call}</think>{call}", form)
+
+
+@pytest.mark.parametrize("name", ["bash", "auto"])
+@pytest.mark.parametrize(
+    "draft", ["```bash\na\n```\nor\n```bash\nb\n```\n", "```bash\ncat <<'E'\n```\nx\n", "```bash\na\n```\n```\n"]
+)
+def test_any_fenced_block_is_a_draft_where_thinking_ends_behind_it(name: str, draft: str) -> None:
+    call = FORMATS["bash"].write([LS])
+    assert read(f"{draft}</think>\n{call}", FORMATS[name]) == [LS]
+    with pytest.raises(CallFormatError, match="a call stands before <think>"):
+        read(f"{draft}<think>Done?</think>\n{call}", FORMATS[name])
+
+
+@pytest.mark.parametrize("name", ["qwen", "hermes", "auto"])
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "I write `<tool_call>` first.",
+        "A <function=bash> tag.",
+        "<tool_call>\n<function=bash> is it.",
+        "<tool_call>",
+    ],
+)
+def test_a_tag_that_a_thought_names_is_no_call(name: str, thought: str) -> None:
+    form = FORMATS[name]
+    call = ToolCall("bash", {"command": "echo '</think>'"})
+    assert read(f"{thought}</think>\n{form.write([call])}", form) == [call]
+    assert read(f"{form.write([LS])} {thought}</think>\n{form.write([call])}", form) == [call]

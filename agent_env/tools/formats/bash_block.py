@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from agent_env.tools.bash import SUBMIT_LINE
-from agent_env.tools.calls import CallFormatError, ToolCall
+from agent_env.tools.calls import ToolCall
 from agent_env.tools.formats.as_shell import as_shell
+from agent_env.tools.formats.form import WholeCallsError
+from agent_env.tools.formats.here_document import HERE_DOCUMENT, lacks_end
 from tasks.errors import BadInputError
 
 _OPENING = re.compile(r"```(?:bash|mswea_bash_command)[ \t]*\r?\n")
 _CLOSING = re.compile(r"\n[ \t]*```")
 
-_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z_][^\s;&|<>()'\"`]*))")
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
 
@@ -53,9 +54,9 @@ class BashBlock:
         """See ``CallFormat.read``."""
         blocks = [*find_blocks(text)]
         if len(blocks) > 1:
-            raise CallFormatError(f"the turn holds {len(blocks)} fenced blocks; expected exactly one")
+            raise WholeCallsError(f"the turn holds {len(blocks)} fenced blocks; expected exactly one")
         if blocks and _goes_on(blocks[0].command, text[blocks[0].end :]):
-            raise CallFormatError(
+            raise WholeCallsError(
                 "the block ends at its first line of ```, and what follows looks like more of it: "
                 "a command cannot hold such a line; write the file in another way"
             )
@@ -78,11 +79,11 @@ class BashBlock:
 
 def _goes_on(command: str, rest: str) -> bool:
     """Whether the fence between them was rather one of a text that the command writes: it opens a block of its own,
-    leaves an odd one behind, or cuts a here-document off, whose last line then stands behind it. (Where it stands
-    nowhere, ``<<`` was rather a shift, or stood in a text.)
+    leaves an odd one behind, or cuts a here-document off. Where the last line of one stands nowhere, the turn may have
+    been cut off too; with nothing behind the fence the policy rather forgot that line.
     """
-    ends = {"".join(words) for words in _HERE_DOCUMENT.findall(command)}
-    is_cut_off = bool((ends & _lines(rest)) - _lines(command))
+    ends = {"".join(words) for words in HERE_DOCUMENT.findall(command)}
+    is_cut_off = bool((ends & _lines(rest)) - _lines(command)) or (lacks_end(command) and bool(rest.strip()))
     return is_cut_off or rest[:1].isalnum() or len(_FENCE_LINE.findall(rest)) % 2 == 1
 
 

@@ -1,10 +1,15 @@
 """What every call format is: how it is read, how it is written, and what the prompt says of it."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Never, Protocol
 
 from agent_env.tools.calls import MAX_CALLS, MAX_TURN_CHARS, CallFormatError, ToolCall, check_bounds
 from agent_env.tools.formats.json_call import skip_blank
+
+
+class WholeCallsError(CallFormatError):
+    """The calls of a turn are refused though each of them is whole: where thinking ends behind them, it held them."""
 
 
 class CallFormat(Protocol):
@@ -21,8 +26,9 @@ class CallFormat(Protocol):
     """Whether a command that prints ``SUBMIT_LINE`` first submits."""
 
     def read(self, text: str) -> list[ToolCall]:
-        """The calls in ``text``, in order, with any prose around them; none where there is none. No call is left out:
-        what begins another one where this form reads none is an error.
+        """The calls in ``text``, in order, with any prose around them; none where there is none. What begins another
+        one where this form reads none is an error, if it is marked, follows a call directly, or is JSON with a name
+        and arguments; else it counts as words.
 
         Raises:
             CallFormatError: one of them is malformed; the message says what was got and expected, without an example.
@@ -39,6 +45,11 @@ class CallFormat(Protocol):
 
 
 _THOUGHT, _THOUGHT_END = "<think>", "</think>"
+
+_NAMED_TAG = re.compile(
+    r"(?:<tool_call>\s*)?<function=[\w.-]*>(?!\s*(?:\{|<parameter=|</function>))|<tool_call>(?!\s*(?:\{|<function=))"
+)
+"""A tag that prose names: no call stands behind it."""
 
 CALL_THE_TOOL = "Call submit when you are done."
 """The ``ending`` of each form in which ``submit`` is a tool."""
@@ -69,7 +80,8 @@ def parse_calls(text: str, form: CallFormat) -> list[ToolCall]:
 
 def end_of_thinking(text: str, form: CallFormat) -> int:
     """Where the turn begins behind what the policy thought: behind ``</think>``, be it that the turn begins with
-    ``<think>``, or that the prompt wrote that and whole calls stand before ``</think>``. One within a call is its text.
+    ``<think>``, or that the prompt wrote that and whole calls, or tags that prose names, stand before ``</think>``. One
+    within a call is its text.
 
     Raises:
         CallFormatError: thinking is not closed, or stands behind a call.
@@ -77,10 +89,10 @@ def end_of_thinking(text: str, form: CallFormat) -> int:
     start = 0
     while (end := text.find(_THOUGHT_END, start)) >= 0:
         if not _starts_thinking(text, start):
-            if not _has_calls(text[start:end], form):
+            if not _is_thought(text[start:end], form):
                 return start
             opening = text.find(_THOUGHT, start, end)
-            if opening >= 0 and _has_calls(text[start:opening], form):
+            if opening >= 0 and _count_calls(text[start:opening], form):
                 raise CallFormatError(f"a call stands before {_THOUGHT}: think first, then write all calls")
         start = end + len(_THOUGHT_END)
     if _starts_thinking(text, start):
@@ -92,12 +104,20 @@ def _starts_thinking(text: str, start: int) -> bool:
     return text.startswith(_THOUGHT, skip_blank(text, start))
 
 
-def _has_calls(text: str, form: CallFormat) -> bool:
-    """Whether the text holds calls, and all of them whole."""
+def _is_thought(text: str, form: CallFormat) -> bool:
+    """Whether what stands before ``</think>`` must be skipped: drafts, or tags in prose; and does not end in a call."""
+    calls = _count_calls(text, form)
+    return _count_calls(_NAMED_TAG.sub("", text), form) is not None if calls is None else calls > 0
+
+
+def _count_calls(text: str, form: CallFormat) -> int | None:
+    """How many calls the text holds, at least; None where not all of them are whole."""
     try:
-        return bool(form.read(text))
+        return len(form.read(text))
+    except WholeCallsError:
+        return 1
     except CallFormatError:
-        return False
+        return None
 
 
 def _fail(what: str, form: CallFormat) -> Never:

@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
-from agent_env.tools.formats.json_call import CALL_OBJECT, Block, decode_json, dump_json, read_call
+from agent_env.tools.formats.json_call import Block, begins_call, decode_json, dump_json, read_call
 
 _OPENING = re.compile(r"<tool_call>\s*")
 _CALL_END = re.compile(r"\s*</tool_call>")
-_NEXT_OPENING = re.compile(r"<tool_call>|<function=")
+_FUNCTION_TAG = re.compile(r"<function=[\w.-]{1,200}>\s*(?:\{|<parameter=|</function>)")
 
 
 class Hermes:
@@ -33,11 +33,17 @@ class Hermes:
         """See ``CallFormat.read``."""
         calls: list[ToolCall] = []
         position = 0
+        gaps = []
         while opening := _OPENING.search(text, position):
+            gaps.append(text[position : opening.start()])
             if not text.startswith("{", opening.end()):
                 fail_opening(text, opening.end(), "a JSON object")
             call, position = read_json_block(text, opening.end())
             calls.append(call)
+        gaps.append(text[position:])
+        if calls and any(map(_FUNCTION_TAG.search, gaps)):
+            raise CallFormatError("beside the calls another one begins with <function=NAME>, which is not read")
+        refuse_lost(gaps[1:])
         return calls
 
     def write(self, calls: Sequence[ToolCall]) -> str:
@@ -50,9 +56,6 @@ def read_json_block(text: str, start: int) -> Block:
     what = "the JSON after <tool_call>"
     decoded = decode_json(text, start, what)
     call = read_call(decoded.value, what, arguments=("arguments",), ignored=("id",))
-    opening = _NEXT_OPENING.search(text, decoded.end)
-    if CALL_OBJECT.search(text, decoded.end, opening.start() if opening else len(text)):
-        raise CallFormatError(f"after the call of {call.name} another one begins without <tool_call> before it")
     return Block(call, skip_call_end(text, decoded.end))
 
 
@@ -60,6 +63,12 @@ def write_json_block(call: ToolCall) -> str:
     """The call between tags; a ``<`` inside is escaped, so that no tag stands in it."""
     shown = dump_json({"name": call.name, "arguments": call.arguments})
     return "<tool_call>\n" + shown.replace("<", "\\u003c") + "\n</tool_call>"
+
+
+def refuse_lost(gaps: Sequence[str]) -> None:
+    """Complain of a call without ``<tool_call>`` in what stands behind each of those that were read."""
+    if any(map(begins_call, gaps)):
+        raise CallFormatError("after a call another one begins without <tool_call> before it")
 
 
 def skip_call_end(text: str, position: int) -> int:

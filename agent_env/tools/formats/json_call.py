@@ -15,6 +15,14 @@ _BLANK = re.compile(r"\s*")
 CALL_OBJECT = re.compile(r'\{\s*"(?:name|parameters|arguments|type)"\s*:')
 """What looks like the beginning of a call in JSON."""
 
+_EXTRA = r'(?:"(?:id|type)"\s*:\s*(?:"[^"\n]{0,200}"|\d{1,20})\s*,\s*){0,2}'
+_NAMED_CALL = re.compile(
+    rf'\{{\s*{_EXTRA}"name"\s*:\s*"[^"\n]{{1,200}}"\s*,\s*{_EXTRA}"(?:arguments|parameters)"\s*:',
+)
+_ARGUMENTS_FIRST = re.compile(rf'\{{\s*{_EXTRA}"(?:arguments|parameters)"\s*:\s*\{{')
+_NAME_LAST = re.compile(r'\}\s*,\s*"name"\s*:')
+_FOLLOWING = re.compile(r"(?:[\s;,]|</\w{1,20}>|<\|\w{1,20}\|>)*+\[?\s*+" + CALL_OBJECT.pattern)
+
 
 class Block(NamedTuple):
     """One call and where its text ends."""
@@ -45,6 +53,15 @@ def decode_json(text: str, start: int, what: str) -> Decoded:
         raise CallFormatError(f"{what} does not parse: {error.msg} at character {error.pos - start}") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise CallFormatError(f"{what} does not parse: {error}") from None
+
+
+def begins_call(rest: str) -> bool:
+    """Whether a call in JSON begins in what stands behind another call: what resembles one directly behind it, or
+    an object with a name and arguments anywhere. (Other objects with a name are data that the policy tells of.)"""
+    if _FOLLOWING.match(rest) or _NAMED_CALL.search(rest):
+        return True
+    arguments = _ARGUMENTS_FIRST.search(rest)
+    return bool(arguments and _NAME_LAST.search(rest, arguments.end()))
 
 
 def read_call(value: Any, what: str, *, arguments: tuple[str, ...], ignored: tuple[str, ...]) -> ToolCall:

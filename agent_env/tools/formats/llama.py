@@ -14,8 +14,16 @@ from typing import ClassVar
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
 from agent_env.tools.formats.function_tag import FUNCTION, read_function_tag
-from agent_env.tools.formats.json_call import CALL_OBJECT, Block, decode_json, dump_json, read_call, skip_blank
-from agent_env.tools.formats.pythonic import find_list, find_loose_list, read_list
+from agent_env.tools.formats.json_call import (
+    CALL_OBJECT,
+    Block,
+    begins_call,
+    decode_json,
+    dump_json,
+    read_call,
+    skip_blank,
+)
+from agent_env.tools.formats.pythonic import find_list, find_loose_list, list_follows, read_list
 
 TAG = re.compile(r"<\|python_tag\|>|<\|python_start\|>")
 """Where a call begins in the output of models that mark it."""
@@ -45,7 +53,7 @@ class Llama:
         if start is None:
             return []
         calls, end = read_list(text, start) if text[start] == "[" else _read_objects(text, start)
-        if find_start(text, end) is not None or TAG.search(text, end):
+        if FUNCTION.search(text, end) or TAG.search(text, end) or begins_call(text[end:]) or list_follows(text, end):
             raise CallFormatError("after the calls another one begins: write all calls together, with nothing between")
         return calls
 

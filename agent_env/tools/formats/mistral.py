@@ -19,7 +19,7 @@ from tasks.errors import BadInputError
 MARK = "[TOOL_CALLS]"
 
 _NAME = re.compile(r"[\w.-]{1,200}")
-_NEXT = re.compile(r"\s*(?=[\w.-]{1,200}(?:\[CALL_ID\]\w*)?(?:\[ARGS\]\s*)?\{)")
+_NEXT = re.compile(r"\s*(?=[\w.-]{1,200}(?:\[CALL_ID\]\w*)?(?:\[ARGS\]\s*\{|\{\s*[\"}]))")
 _LOST = re.compile(r"[\s;,]*+\[?\s*+\{")
 _HEAD = re.compile(r"([\w.-]{1,200})(?:\[CALL_ID\]\w*)?(?:\[ARGS\])?\s*")
 

@@ -17,6 +17,7 @@ from agent_env.tools.formats.form import CALL_THE_TOOL
 from tasks.errors import BadInputError
 
 _START = re.compile(r"\[\s*[A-Za-z_]\w*\((?=\s*(?:\)|[A-Za-z_]\w*\s*=(?!=)))")
+_BETWEEN = re.compile(r"(?:[\s;,]|</\w{1,20}>|<\|\w{1,20}\|>)*+")
 _LOOSE_START = re.compile(r"\[\s*[A-Za-z_]\w*\(")
 _TOKEN = re.compile(
     r"(?P<prefix>\b[rRuU])?(?P<body>"
@@ -50,7 +51,7 @@ class Pythonic:
         if start is None:
             return []
         calls, end = read_list(text, start)
-        if find_list(text, end) is not None:
+        if list_follows(text, end):
             raise CallFormatError("after the list of calls another one begins: write all calls as items of one list")
         return calls
 
@@ -69,6 +70,13 @@ def find_loose_list(text: str, after: int = 0) -> int | None:
     """The same for what only resembles such a list: prose may do so too."""
     found = _LOOSE_START.search(text, after)
     return found.start() if found else None
+
+
+def list_follows(text: str, end: int) -> bool:
+    """Whether a list of calls stands directly behind calls that end there; one within words is told of, not made."""
+    between = _BETWEEN.match(text, end)
+    assert between is not None
+    return bool(_START.match(text, between.end()))
 
 
 def read_list(text: str, start: int) -> tuple[list[ToolCall], int]:

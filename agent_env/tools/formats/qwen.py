@@ -11,7 +11,7 @@
 As its chat template shows it, and as vLLM's ``qwen3_coder`` parser reads it. Every argument is text (the tools turn it
 into what they expect); exactly one line break after the opening tag and one before the closing tag belong to the form,
 not to the value. ``<tool_call>`` may be missing around a ``<function=...>`` block: models that were trained on this
-form leave it out at times. A value that holds a line which is another tag of the form is refused: a closing tag was
+form leave it out at times. A value that opens another one, and does not close it, is refused: a closing tag was
 forgotten. Hermes's form is read too, also mixed, and written where a value cannot be held otherwise; so is JSON after
 ``<function=NAME>`` (see ``function_tag``), which is never written.
 """
@@ -24,17 +24,16 @@ from typing import Any, ClassVar
 from agent_env.tools.calls import CallFormatError, ToolCall
 from agent_env.tools.formats.form import CALL_THE_TOOL
 from agent_env.tools.formats.function_tag import FUNCTION, read_function_tag
-from agent_env.tools.formats.hermes import fail_opening, read_json_block, skip_call_end, write_json_block
+from agent_env.tools.formats.hermes import fail_opening, read_json_block, refuse_lost, skip_call_end, write_json_block
 from agent_env.tools.formats.json_call import Block, skip_blank
 
 _OPENING = re.compile(r"<tool_call>\s*|<function=")
 _NAME = re.compile(r"([\w.-]+)>")
-_LOST_TAG = re.compile(
-    r"^(?:<parameter=[\w.-]+>|<function=[\w.-]+>|</?tool_call>)[ \t\r]*$"
-    r"|</parameter>\s*(?:<function=[\w.-]+>|</?tool_call>)",
+_TAG_WITHIN = re.compile(
+    r"^(?P<opening><parameter=[\w.-]+>(?=[ \t\r]*$)|(?:<tool_call>\s*)?<function=[\w.-]+>\s*<parameter=[\w.-]+>)"
+    r"|(?P<lost></parameter>\s*(?:<function=[\w.-]+>|</?tool_call>))|</parameter>",
     re.MULTILINE,
 )
-"""What in a value says that its own closing tag is missing: a line that is a tag, or a closing tag before another."""
 
 _VALUE_END = re.compile(r"</parameter>(?=\s*(?:<parameter=[\w.-]+>|</function>))")
 
@@ -52,9 +51,12 @@ class Qwen:
         """See ``CallFormat.read``."""
         calls: list[ToolCall] = []
         position = 0
+        gaps = []
         while opening := _OPENING.search(text, position):
+            gaps.append(text[position : opening.start()])
             call, position = self._read_block(text, opening)
             calls.append(call)
+        refuse_lost([*gaps, text[position:]][1:])
         return calls
 
     def write(self, calls: Sequence[ToolCall]) -> str:
@@ -119,12 +121,23 @@ def _skip_end(text: str, block: Block) -> Block:
 
 def _read_value(shown: str, key: re.Match[str]) -> str:
     value = shown.removeprefix("\n").removesuffix("\n")
-    if lost := _LOST_TAG.search(value):
+    if lost := _find_lost(value):
         raise CallFormatError(
             f"<parameter={_brief(key)}> holds {lost.group().strip()[:80]!r}: a closing tag was forgotten; "
             "where it belongs to the text, write the call as JSON between <tool_call> and </tool_call>"
         )
     return value
+
+
+def _find_lost(value: str) -> re.Match[str] | None:
+    """What in a value says that its own closing tag is missing, so that it took one of another value: a line that
+    opens a value which it does not close, or a closing tag before one of the next call. Other tags are mere text."""
+    opened = None
+    for tag in _TAG_WITHIN.finditer(value):
+        if tag["lost"] or (opened and tag["opening"]):
+            return tag
+        opened = tag if tag["opening"] else None
+    return opened
 
 
 def _brief(name: re.Match[str]) -> str:
