@@ -14,6 +14,7 @@ from agent_env.grading.states import start_edits
 from agent_env.tools.calls import MAX_CALLS, ToolCall
 from agent_env.tools.formats import DEFAULT_FORMAT, choose_format
 from agent_env.tools.lines import split_lines
+from agent_env.tools.matching import Place, find_once
 from tasks.patch import apply_patch, reader
 from tasks.task import Task
 
@@ -137,6 +138,9 @@ def _edit(path: str, before: str, after: str, changes: list[_Change]) -> list[To
         if replaced is None:
             return [_create(path, after)]
         old, new = replaced
+        place = find_once("".join(lines), old, new)
+        if not isinstance(place, Place) or place.new != new:  # the editor would give it the line ends of the file
+            return [_create(path, after)]
         calls.append(ToolCall("edit", {"command": "str_replace", "path": path, "old_str": old, "new_str": new}))
         lines[change.first : change.last] = change.new
     assert "".join(lines) == after

@@ -27,9 +27,10 @@ class Place(NamedTuple):
 def find_once(text: str, old: str, new: str) -> Place | list[int]:
     """The one place of ``old`` in ``text``, or the line numbers where it begins: none or several.
 
-    In a text whose lines all end in CRLF, plain line breaks of ``old`` and ``new`` are taken for CRLF.
+    In a text whose lines all end in CRLF, plain line breaks of ``old`` and ``new`` are taken for CRLF; not where all of
+    ``old`` end so too: who writes that means what is written.
     """
-    if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
+    if _is_crlf(text) and not _is_crlf(old):
         old, new = (part.replace("\r\n", "\n").replace("\n", "\r\n") for part in (old, new))
     starts = _starts(text, old)
     if len(starts) == 1:
@@ -58,6 +59,10 @@ def explain_mismatch(path: str, text: str, old: str, lines: list[int]) -> str:
         at = stripped.index(near[0])
         return f"old_str does not occur in {path}. The most similar line is {at + 1}:\n{have[at]}"
     return f"old_str does not occur in {path}. View the file and copy the text exactly."
+
+
+def _is_crlf(text: str) -> bool:
+    return "\r\n" in text and "\n" not in text.replace("\r\n", "")
 
 
 def _starts(text: str, old: str) -> list[int]:
