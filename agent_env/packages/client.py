@@ -23,6 +23,9 @@ PORT = 8311
 TARGET = "~/.packages"
 """Where packages go; it stands on the import path."""
 
+_REFUSAL_BYTES = 2000
+"""A refusal is read so far before it is passed on."""
+
 _refusals: "list[str]" = []
 
 
@@ -117,29 +120,21 @@ def _carry(connection: socket.socket, door: str) -> None:
                     return
                 head += part
             host.sendall(head)
-            _note(_pass_on(host, connection))
+            _pass_on(host, connection)
         except OSError as error:
             _refusals.append(f"the package index is not there: {error}")
 
 
-def _pass_on(host: socket.socket, connection: socket.socket) -> bytes:
-    """Carry the answer; its beginning comes back."""
-    begin = b""
-    while True:
-        part = host.recv(1 << 16)
-        if not part:
-            return begin
-        begin = begin or part
-        if len(begin) < 2000 and part is not begin:
+def _pass_on(host: socket.socket, connection: socket.socket) -> None:
+    """Carry the answer. The reason of a refusal, which uv does not show, is kept first: uv may end as soon as it has it."""
+    begin = host.recv(1 << 16)
+    if begin[9:10] in (b"4", b"5") and begin[9:12] != b"405":  # uv tries HEAD first, and does without
+        while len(begin) < _REFUSAL_BYTES and (part := host.recv(_REFUSAL_BYTES)):
             begin += part
+        _refusals.append(begin.partition(b"\r\n\r\n")[2][:300].decode(errors="replace").strip())
+    connection.sendall(begin)
+    while part := host.recv(1 << 16):
         connection.sendall(part)
-
-
-def _note(answer: bytes) -> None:
-    """Keep the reason of a refusal, which uv does not show."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if head[9:10] in (b"4", b"5") and head[9:12] != b"405":  # uv tries HEAD first, and does without
-        _refusals.append(body[:300].decode(errors="replace").strip())
 
 
 if __name__ == "__main__":

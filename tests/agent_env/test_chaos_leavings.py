@@ -44,10 +44,10 @@ def test_folders_are_found_wherever_they_lie() -> None:
     bases = (residence_base(), making_in(home() / "builds"), making_in(home() / "owned"))
     scratch = Path(tempfile.mkdtemp(prefix=f"repodojo-test-{owner_name()}-4026531836-"))
     for base in bases:
+        before = {*look_for(os.getpid()).folders}  # other tests may keep sandboxes
         with passing_residence(base) as folder:
             assert {str(folder.parent), str(scratch)} <= {*look_for(os.getpid()).folders}
-            place = str(folder.parent)
-        assert place not in look_for(os.getpid()).folders
+        assert {*look_for(os.getpid()).folders} == before
     scratch.rmdir()
     assert str(scratch) not in look_for(os.getpid()).folders
 

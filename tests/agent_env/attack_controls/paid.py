@@ -37,7 +37,7 @@ class Control(NamedTuple):
     """What is done in the sandbox before it is the agent's."""
 
 
-RACES = {"channel-report-rewritten": 30, "threads-that-race": 30}
+RACES = {"channel-report-rewritten": 30, "fork-that-reports-too": 10, "threads-that-race": 30}
 """Attacks that win a race more often than not, and how often they may try."""
 
 PAID = (
