@@ -126,7 +126,7 @@ def _carry(connection: socket.socket, door: str) -> None:
 
 
 def _pass_on(host: socket.socket, connection: socket.socket) -> None:
-    """Carry the answer. The reason of a refusal, which uv does not show, is kept first: uv may end as soon as it has it."""
+    """Carry the answer. The reason of a refusal, which uv does not show, is kept first: uv may end once it has it."""
     begin = host.recv(1 << 16)
     if begin[9:10] in (b"4", b"5") and begin[9:12] != b"405":  # uv tries HEAD first, and does without
         while len(begin) < _REFUSAL_BYTES and (part := host.recv(_REFUSAL_BYTES)):
