@@ -70,14 +70,18 @@ def wrong_scores(planned: Plan, told: Told, *, met_restart: bool) -> Iterator[st
         yield "the policy is blamed for what it did not do"
 
 
-def lost_trajectory(planned: Plan, path: Path, told: Told | None) -> str:
+def lost_trajectory(planned: Plan, path: Path, told: Told | None, *, begun: bool = True) -> str:
     """What is wrong with an episode's trajectory, if anything.
 
     Args:
         told: how it ended; None where its worker was killed before.
+        begun: whether it got so far that its first state was written.
     """
     if planned.fault == LOST:
         return ""  # that is the fault: it must be told as one
+    may_lose_the_end = told and told.masked and told.struck and planned.fault in LOSES_THE_END
+    if may_lose_the_end and not begun and not path.exists():
+        return ""  # interrupted as it started: the write that failed was the only one
     try:
         extra = read_trajectory(path).extra or {}
     except BadInputError as error:
@@ -85,7 +89,7 @@ def lost_trajectory(planned: Plan, path: Path, told: Told | None) -> str:
     found = (extra.get("outcome"), extra.get("reward"))
     if told is None or found == (told.ended, told.reward):
         return ""
-    if told.masked and told.struck and planned.fault in LOSES_THE_END and found == (None, None):
+    if may_lose_the_end and found == (None, None):
         return ""
     return f"the file says {found}, the episode {told.ended} {told.reward}"
 

@@ -105,7 +105,7 @@ class Run:
         paths = self.begun | {number: told.path for number, told in self.ended.items()}
         for number, path in paths.items():
             planned, told = plan(number, self.options.seed), self.ended.get(number)
-            if why := lost_trajectory(planned, path, told):
+            if why := lost_trajectory(planned, path, told, begun=number in self.begun):
                 lost.append(f"{number} ({planned.fault}): {why}")
             if told:
                 reasons = wrong_scores(planned, told, met_restart=self.met_restart(number))

@@ -118,6 +118,18 @@ def test_a_trajectory_that_is_not_there_is_lost(tmp_path: Path) -> None:
     assert not lost_trajectory(planned(LOST), tmp_path / "none.json", told(MASKED))
 
 
+def test_one_that_an_interrupt_kept_from_starting_may_lose_its_only_write(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    for fault, said, begun, lost in (
+        (BROKEN_END, told(MASKED), False, False),
+        (BROKEN_END, told(MASKED), True, True),
+        (BROKEN_END, told(MASKED, struck=False), False, True),
+        (BROKEN_END, told("LimitStopped"), False, True),
+        ("none", told(MASKED), False, True),
+    ):
+        assert bool(lost_trajectory(planned(fault), path, said, begun=begun)) == lost
+
+
 def test_every_fault_comes_up_and_the_same_each_time() -> None:
     plans = [plan(number, 0) for number in range(600)]
     assert {one.fault for one in plans} == {*POLICY_FAULTS, *MACHINE_FAULTS}
