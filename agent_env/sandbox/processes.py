@@ -87,14 +87,19 @@ def _walk(found: set[int]) -> Iterator[int]:
         yield max(len(tasks) - 1, 0)
 
 
-def kill_all_but(root: int, keep: set[int]) -> bool:
-    """Kill every process below ``root`` that is not in ``keep``; False where new ones kept coming or some stayed."""
+def kill_all_but(first: int, keep: set[int]) -> bool:
+    """Kill every process of a namespace that is not in ``keep``; False where new ones kept coming or some stayed.
+
+    Args:
+        first: its first process, which sees the namespace's own ``/proc``.
+        keep: as the host numbers them.
+    """
     killed: set[int] = set()
     deadline = time.monotonic() + _DYING_SECONDS
     rounds = 0
     while rounds < _ROUNDS and time.monotonic() < deadline:
-        doomed = {pid for pid in descendants(root) - keep if not _is_zombie(pid)}
-        if not doomed:
+        doomed = {pid for pid in descendants(first) - keep if not _is_zombie(Path(f"/proc/{pid}"))}
+        if not doomed and not _has_others(first, keep):
             return True
         fresh = doomed - killed
         for pid in fresh:
@@ -107,6 +112,32 @@ def kill_all_but(root: int, keep: set[int]) -> bool:
     return False
 
 
+def _has_others(first: int, keep: set[int]) -> bool:
+    """Whether there is a process that is not in ``keep``, surely: a walk from parent to child may miss one whose parent
+    dies meanwhile, or whose brothers do (proc_pid_task(5), on ``children``). A listing of ``/proc`` goes by number and
+    new numbers are higher, so whoever leaves a child behind is seen, or the child is. What is dead was dead before.
+    """
+    proc = Path(f"/proc/{first}/root/proc")
+    try:
+        dead = {number for number in _numbers(proc) if _is_zombie(proc / str(number))}
+        return bool(_numbers(proc) - dead - {_inner(pid) for pid in keep})
+    except OSError:
+        return True  # the first process died: nothing is known of the others
+
+
+def _numbers(proc: Path) -> set[int]:
+    return {int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit()}
+
+
+def _inner(pid: int) -> int | None:
+    """A process's number in the innermost namespace that it is in."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return None
+
+
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal; a process that is gone already is fine."""
     with contextlib.suppress(ProcessLookupError):
@@ -115,16 +146,12 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 def find_by_inner_pid(root: int, inner: int) -> int | None:
     """The host's pid of the process that has the pid ``inner`` inside the sandbox."""
-    for pid in descendants(root):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith("NSpid:") and int(line.split()[-1]) == inner and pid != root:
-                    return pid
-    return None
+    return next((pid for pid in descendants(root) if pid != root and _inner(pid) == inner), None)
 
 
-def _is_zombie(pid: int) -> bool:
+def _is_zombie(entry: Path) -> bool:
+    """Whether the process of an entry of ``/proc`` is dead."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+        return (entry / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
     except OSError:
         return True

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but, outnumber
+from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, outnumber
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def family() -> Iterator["subprocess.Popen[str]"]:
                 break
             time.sleep(0.01)
         yield shell
-        kill_all_but(shell.pid, {shell.pid})
-        kill(shell.pid)
+        for pid in descendants(shell.pid):
+            kill(pid)
 
 
 def test_descendants_are_all_below(family: "subprocess.Popen[str]") -> None:
@@ -45,12 +45,6 @@ def test_threads_count_as_processes_do() -> None:
         found = [outnumber(process.pid, most) for most in (5, 6)]
         process.kill()
     assert found == [True, False]
-
-
-def test_kill_all_but_keeps_what_it_is_told(family: "subprocess.Popen[str]") -> None:
-    keep = {family.pid, min(descendants(family.pid) - {family.pid})}
-    assert kill_all_but(family.pid, keep)
-    assert keep <= descendants(family.pid)
 
 
 def test_kill_of_a_dead_process_is_fine() -> None:

@@ -211,6 +211,26 @@ def test_a_timeout_kills_the_whole_tree(box: Sandbox, spawn: str) -> None:
     assert "cmdline" not in text(box, "grep -l ^sleep /proc/[0-9]*/cmdline || true")
 
 
+WANDERER = """
+import os, time
+while True:
+    if os.fork():
+        os._exit(0)
+    open('/tmp/beat', 'a').write('.')
+    time.sleep(0.0005)
+"""
+
+
+def test_a_timeout_kills_a_daemon_that_wanders_from_process_to_process(fresh: Sandbox, python: str) -> None:
+    fresh.write("/tmp/wander.py", WANDERER.encode())
+    for _ in range(12):
+        fresh.run(f"{python} /tmp/wander.py & until [ -e /tmp/beat ]; do :; done; sleep 30", timeout=0.4)
+        beats = fresh.read("/tmp/beat")
+        text(fresh, "sleep 0.1")
+        assert fresh.read("/tmp/beat") == beats
+        text(fresh, "rm /tmp/beat")
+
+
 def test_a_fork_bomb_is_ended_and_the_sandbox_lives(make: MakeSandbox) -> None:
     box = make()
     try:
