@@ -224,7 +224,8 @@ while True:
 def test_a_timeout_kills_a_daemon_that_wanders_from_process_to_process(fresh: Sandbox, python: str) -> None:
     fresh.write("/tmp/wander.py", WANDERER.encode())
     for _ in range(12):
-        fresh.run(f"{python} /tmp/wander.py & until [ -e /tmp/beat ]; do :; done; sleep 30", timeout=0.4)
+        text(fresh, f"{python} /tmp/wander.py & until [ -e /tmp/beat ]; do sleep 0.01; done")
+        fresh.run("sleep 30", timeout=0.1)
         beats = fresh.read("/tmp/beat")
         text(fresh, "sleep 0.1")
         assert fresh.read("/tmp/beat") == beats
