@@ -190,7 +190,10 @@ class Pool:
         try:
             found = Environment.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            raise PoolError(f"the pool's environment {environment_id} is missing: expected {path}") from None
+            raise PoolError(
+                f"the pool's environment {environment_id} is missing: expected {path}. "
+                f"Copy the pool again, its folder `environments` with it, or build it again with `repodojo build`."
+            ) from None
         except ValidationError as error:
             raise PoolError(f"{path} is damaged: {error}") from error
         if found.id != environment_id:
