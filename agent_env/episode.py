@@ -223,15 +223,15 @@ class Episode:
             try:
                 snapshot = made.enter_context(closing(sandbox.snapshot()))
                 twins = [made.enter_context(self._twin(snapshot)) for _ in range(count)]
-                if self.recorder:
-                    for twin in twins:
-                        twin.recorder = self.recorder.twin()
             except (InfraError, OSError) as error:
                 if not self._interrupted:
                     raise
                 raise EpisodeError("the episode was ended while it forked") from error
             if self._interrupted:
                 raise EpisodeError("the episode was ended while it forked")
+            if self.recorder:
+                for twin in twins:
+                    twin.recorder = self.recorder.twin()
             made.pop_all()
             snapshot.close()
             return twins
