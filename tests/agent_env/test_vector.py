@@ -23,6 +23,7 @@ from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.vector import SWEVectorEnv
+from agent_env.workbench import Workbench
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
@@ -287,6 +288,7 @@ class TestFailure:
                     raise SandboxError("the disk is on fire")
                 return super().create(spec)
 
+        Workbench(options["pool"], store).build(options["pool"].tasks()[0])  # on a machine that does not fail
         envs = SWEVectorEnv(2, threads=1, pool=options["pool"], store=EnvironmentStore(Broken(), store.root))
         observations, infos = envs.reset(seed=1)
         assert observations[1] == "[the sandbox did not start]"
