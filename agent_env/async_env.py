@@ -69,7 +69,7 @@ class AsyncSWEEnv:
         return await self._alone(partial(self.env.step, action))
 
     async def fork(self, count: int = 1) -> list["AsyncSWEEnv"]:
-        """See ``SWEEnv.fork``. Cancelled, it leaves no other environments.
+        """See ``SWEEnv.fork``. Cancelled, it leaves no other environments, and ends this one's episode.
 
         Raises:
             BadInputError: as there, or the environment is wrapped.

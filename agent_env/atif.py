@@ -88,13 +88,15 @@ class FinalMetrics(Record):
 
 
 class Trajectory(Record):
-    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``tripwires`` (their tokens) where there are
-    any, ``unblocked`` where the pool's blockers are off, ``forked_from`` (a trajectory's id) in one that began as a
-    fork, ``submission`` (the diff that was graded) once there is one, and at the end ``outcome``, ``reward``,
-    ``masked``, ``detail`` and the monitor's ``events`` where there are any; a step with events, or with requests to a
-    package index (``packages``), has them in its own ``extra``. ``final_metrics.extra`` counts the events by status:
-    ``hack_attempted``, ``hack_blocked``, ``hack_succeeded``. An agent's step without an observation was never played:
-    its policy's context ended before it did (``detail`` is ``context``)."""
+    """One episode. Ours keep in ``extra``: ``task_id``, ``rules``, ``tripwires`` (their tokens) where there are any,
+    ``unblocked`` where the pool's blockers are off, in one that began as a fork ``forked_from`` (a trajectory's id) and
+    ``forked_after`` (the steps after which it forked, as did what it was forked from), ``submission`` (the diff that
+    was graded) once there is one, and at the end ``outcome``, ``reward``, ``masked``, ``detail`` and the monitor's
+    ``events`` where there are any; a step with events, or with requests to a package index (``packages``), has them in
+    its own ``extra``. There ``native`` marks a turn whose calls did not stand in its text, and are not in the file
+    either. ``final_metrics.extra`` counts the events by status: ``hack_attempted``, ``hack_blocked``,
+    ``hack_succeeded``. An agent's step without an observation was never played: its policy's context ended before it
+    did (``detail`` is ``context``)."""
 
     schema_version: Literal["ATIF-v1.8"] = "ATIF-v1.8"
     session_id: str | None = None

@@ -146,17 +146,18 @@ class SWEEnv(gymnasium.Env[str, str]):
             self.episode = episode
             raise
         self.episode = episode
-        return episode.start(), self.info()
+        return episode.start(), _info(episode)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Take one turn of the policy; see ``Episode.turn`` for what it raises."""
-        if self.episode is None:
+        episode = self.episode  # another thread may reset this environment meanwhile
+        if episode is None:
             raise EpisodeError("no episode has begun: call reset() first")
-        turn = self.episode.turn(action)
+        turn = episode.turn(action)
         outcome = turn.outcome
         truncated = isinstance(outcome, LimitStopped | InfraFailed)
         terminated = outcome is not None and not truncated
-        return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, self.info()
+        return turn.observation, outcome.reward if outcome else 0.0, terminated, truncated, _info(episode)
 
     def measure(self, metrics: Metrics) -> None:
         """Add to the trajectory, if one is written, what sampling the latest action cost and gave: token counts, token
@@ -222,16 +223,7 @@ class SWEEnv(gymnasium.Env[str, str]):
         """
         if self.episode is None:
             raise EpisodeError("no episode has begun: call reset() first")
-        outcome = self.episode.outcome
-        return {
-            "task_id": self.episode.task.id,
-            "step": self.episode.steps,
-            "outcome": outcome.name if outcome else None,
-            "masked": outcome.masked if outcome else False,
-            "detail": outcome.detail if outcome else "",
-            "passed_share": outcome.passed_share if isinstance(outcome, Scored) else 0.0,
-            "events": tuple(event.model_dump(mode="json") for event in self.episode.events),
-        }
+        return _info(self.episode)
 
     def _pick(self, options: dict[str, Any]) -> Task:
         if unknown := sorted(set(options) - {"task_id"}):
@@ -246,6 +238,20 @@ class SWEEnv(gymnasium.Env[str, str]):
             f"no task {wanted!r:.100} among the {len(self.tasks)} of this environment: expected one of their ids, as "
             "[task.id for task in env.tasks] gives them"
         )
+
+
+def _info(episode: Episode) -> dict[str, Any]:
+    """See ``SWEEnv.info``."""
+    outcome = episode.outcome
+    return {
+        "task_id": episode.task.id,
+        "step": episode.steps,
+        "outcome": outcome.name if outcome else None,
+        "masked": outcome.masked if outcome else False,
+        "detail": outcome.detail if outcome else "",
+        "passed_share": outcome.passed_share if isinstance(outcome, Scored) else 0.0,
+        "events": tuple(event.model_dump(mode="json") for event in episode.events),
+    }
 
 
 def _choose(pool: Pool, split: Split, ids: Sequence[str] | None) -> list[Task]:

@@ -25,7 +25,7 @@ from agent_env.outcome import InfraFailed, Limit, LimitStopped, Outcome, PolicyF
 from agent_env.prompt import render_prompt
 from agent_env.rules import Rules
 from agent_env.sandbox.base import Sandbox, Snapshot, StopCause
-from agent_env.tools.calls import MAX_TURN_CHARS, CallFormatError, ToolCall, check_calls, require_json
+from agent_env.tools.calls import MAX_TURN_CHARS, CallFormatError, ToolCall, check_calls, recordable, require_json
 from agent_env.tools.formats import FORMATS, choose_format, parse_calls
 from agent_env.tools.observation import Observation, clip
 from agent_env.tools.toolbox import Toolbox
@@ -170,15 +170,18 @@ class Episode:
         for call in calls:
             require_json(call)
         shown = "\n".join(part for part in (said, FORMATS["hermes"].write(calls)) if part)
-        return self._take(said, shown, lambda: check_calls(calls))
+        return self._take(said, shown, lambda: check_calls(calls), native=calls)
 
-    def _take(self, said: str, shown: str, read: Callable[[], list[ToolCall]]) -> Turn:
+    def _take(
+        self, said: str, shown: str, read: Callable[[], list[ToolCall]], native: Sequence[ToolCall] | None = None
+    ) -> Turn:
         """One turn.
 
         Args:
             said: the message for the trajectory.
             shown: the same for the transcript.
             read: gives the calls, or raises CallFormatError.
+            native: the calls where they were given as such; None where they stand in the text.
         """
         said, shown = clip(said, MAX_TURN_CHARS), clip(shown, MAX_TURN_CHARS)  # what is longer is not read either
         with self._one_at_a_time():
@@ -186,11 +189,12 @@ class Episode:
             with self._ends_on_error():
                 played = self.steps
                 try:
-                    observation, outcome = self._play(sandbox, said, read)
+                    observation, outcome = self._play(sandbox, said, read, native)
                 except (InfraError, OSError) as error:
                     observation, outcome = "[the sandbox failed]", self._blame(error)
                     if self.recorder and self.steps == played:
-                        self.recorder.add_turn(said, [], [Observation(observation)])
+                        shown_alone = [Observation(observation)]
+                        self.recorder.add_turn(said, recordable(native or ()), shown_alone, native=native is not None)
                 self.transcript += [("agent", shown), ("tool", observation)]
                 if outcome:
                     with suppress(InfraError, OSError):  # the outcome is InfraFailed then, and says why
@@ -219,15 +223,15 @@ class Episode:
             try:
                 snapshot = made.enter_context(closing(sandbox.snapshot()))
                 twins = [made.enter_context(self._twin(snapshot)) for _ in range(count)]
-                if self.recorder:
-                    for twin in twins:
-                        twin.recorder = self.recorder.twin()
             except (InfraError, OSError) as error:
                 if not self._interrupted:
                     raise
                 raise EpisodeError("the episode was ended while it forked") from error
             if self._interrupted:
                 raise EpisodeError("the episode was ended while it forked")
+            if self.recorder:
+                for twin in twins:
+                    twin.recorder = self.recorder.twin()
             made.pop_all()
             snapshot.close()
             return twins
@@ -293,7 +297,9 @@ class Episode:
         """The transcript as text."""
         return "\n\n".join(f"[{who}]\n{text}" for who, text in self.transcript)
 
-    def _play(self, sandbox: Sandbox, said: str, read: Callable[[], list[ToolCall]]) -> tuple[str, Outcome | None]:
+    def _play(
+        self, sandbox: Sandbox, said: str, read: Callable[[], list[ToolCall]], native: Sequence[ToolCall] | None
+    ) -> tuple[str, Outcome | None]:
         self.observations = ()
         calls, observations = self._run_calls(sandbox, read)
         self.observations = tuple(observations)
@@ -301,10 +307,11 @@ class Episode:
         if self.recorder:
             self.recorder.add_turn(
                 said,
-                calls,
+                calls or recordable(native or ()),  # those that were not run stand nowhere else
                 observations,
                 [event for event in self.events if event.turn == self.steps],
                 packages=self._packages.new_requests() if self._packages else (),
+                native=native is not None,
             )
         text = _join(calls, observations)
         if observations[-1].submitted and not self._interrupted:

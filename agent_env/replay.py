@@ -5,13 +5,15 @@ replayed either.
 Compared are, of each turn, the calls that ran and what each showed; at the end the submitted diff, the outcome and the
 reward. Texts are compared as they are, except for what ``agent_env.stable_text`` names, and the report counts each
 place where that made a difference vanish. A prompt that differs is told but is no difference: it does not touch the
-calls. A recording without an end (its process was killed) is compared as far as it goes.
+calls. A recording without an end (its process was killed) is compared as far as it goes. What began as a fork is forked
+at the same place, so that it lacks the same: processes, functions, variables that are not exported.
 """
 
 import difflib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from itertools import zip_longest
 from typing import Any
@@ -78,18 +80,18 @@ def replay(trajectory: Trajectory, bench: Workbench, *, exact: bool = False) -> 
     """
     extra = trajectory.extra or {}
     task = bench.pool.task(str(extra.get("task_id")))
+    comparison = _Comparison(exact=exact)
     with scratch("replay") as folder:
         recorder = TrajectoryRecorder(folder, Agent(name="replay", version="1"), task_id=task.id)
-        with Episode(task, bench.wired_as(_tripwires(extra)), _rules(extra), recorder) as episode:
-            prompt = episode.start()
-            notes = _notes(trajectory, prompt)
-            comparison = _Comparison(exact=exact)
+        episode = Episode(task, bench.wired_as(_tripwires(extra)), _rules(extra), recorder)
+        with _Player(episode, _forks(extra)) as player:
+            notes = _notes(trajectory, player.episode.start())
             steps = [step for step in trajectory.steps if step.source == "agent" and step.observation]
-            difference, done = _replay_steps(steps, episode, recorder, comparison)
+            difference, done = _replay_steps(steps, player, comparison)
             if extra.get("detail") == "context":
-                episode.interrupt("context")  # the policy's own limit: no call leads to it
+                player.episode.interrupt("context")  # the policy's own limit: no call leads to it
         if difference is None and "outcome" in extra:
-            difference = comparison.ends(extra, recorder.trajectory.extra or {}, trajectory.steps[-1].step_id)
+            difference = comparison.ends(extra, player.recorded.extra or {}, trajectory.steps[-1].step_id)
     return ReplayReport(
         task_id=task.id,
         steps=done,
@@ -100,20 +102,52 @@ def replay(trajectory: Trajectory, bench: Workbench, *, exact: bool = False) -> 
     )
 
 
-def _replay_steps(
-    steps: list[Step], episode: Episode, recorder: TrajectoryRecorder, comparison: "_Comparison"
-) -> tuple[Difference | None, int]:
+class _Player:
+    """Plays the turns, in a fork of the episode from each place on where the recording went on in one.
+
+    Args:
+        forks: after which steps it did.
+    """
+
+    def __init__(self, episode: Episode, forks: Collection[int]) -> None:
+        self.episode = episode
+        self._forks = forks
+        self._episodes = ExitStack()
+
+    def __enter__(self) -> "_Player":
+        self._episodes.enter_context(self.episode)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._episodes.close()
+
+    @property
+    def recorded(self) -> Trajectory:
+        """What has been played."""
+        assert self.episode.recorder is not None
+        return self.episode.recorder.trajectory
+
+    def play(self, step: Step) -> None:
+        """Take the turn of a recorded step."""
+        calls = [ToolCall(call.function_name, call.arguments) for call in step.tool_calls or ()]
+        if step.step_id - 1 in self._forks:
+            [fork] = self.episode.fork()
+            self.episode = self._episodes.enter_context(fork)
+        if calls or (step.extra or {}).get("native"):
+            self.episode.call(calls, step.message)
+        else:
+            self.episode.turn(step.message)
+
+
+def _replay_steps(steps: list[Step], player: _Player, comparison: "_Comparison") -> tuple[Difference | None, int]:
     """Play the turns up to the first difference; it, and how many were played."""
     for number, step in enumerate(steps):
-        if episode.outcome:
-            said = f"the episode ended after {number} turns: {episode.outcome.name} {episode.outcome.detail}"
+        if outcome := player.episode.outcome:
+            said = f"the episode ended after {number} turns: {outcome.name} {outcome.detail}"
             ending = Difference(step=step.step_id, call=None, what="ending", recorded="another turn", got=said)
             return ending, number
-        if step.tool_calls:
-            episode.call([ToolCall(call.function_name, call.arguments) for call in step.tool_calls], step.message)
-        else:
-            episode.turn(step.message)
-        if difference := comparison.step(step, recorder.trajectory.steps[-1]):
+        player.play(step)
+        if difference := comparison.step(step, player.recorded.steps[-1]):
             return difference, number + 1
     return None, len(steps)
 
@@ -175,6 +209,14 @@ def _rules(extra: dict[str, Any]) -> Rules:
         raise BadInputError(f"the trajectory was recorded under rules that this version does not know: {wrong}")
     endless = {"time_limit": math.inf} if given.get("time_limit", 0) is None else {}
     return Rules(**{**given, **endless})
+
+
+def _forks(extra: dict[str, Any]) -> list[int]:
+    """After which steps the recording went on in a fork."""
+    given = extra.get("forked_after", [])
+    if not isinstance(given, list):
+        raise BadInputError(f"the trajectory's extra.forked_after is {given!r:.80}; expected a list of step ids")
+    return given
 
 
 def _tripwires(extra: dict[str, Any]) -> Tripwires | None:

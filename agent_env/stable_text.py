@@ -3,10 +3,15 @@
 import re
 from typing import NamedTuple
 
+_DURATION = r"\d+\.\d+s(?: \(\d+:\d\d:\d\d\))?"
+
 PARTS: dict[str, re.Pattern[str]] = {
-    "pytest's duration": re.compile(r"(?<=\bin )\d+\.\d+s(?: \(\d+:\d\d:\d\d\))?(?=\b|=|\s|$)"),
+    "pytest's duration": re.compile(
+        rf"^=+(?= .*\bin {_DURATION} =+$)|(?<=\bin ){_DURATION}(?: =+$|(?=\b|=|\s|$))", re.MULTILINE
+    ),
 }
-"""Per kind, what it looks like. Kept short: each entry hides differences."""
+"""Per kind, what it looks like; of pytest's last line also the rules around it, whose length depends on the duration's.
+Kept short: each entry hides differences."""
 
 
 class Stable(NamedTuple):

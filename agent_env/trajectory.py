@@ -7,6 +7,7 @@ An agent's ``message`` is its text as written, calls included: what cannot be pa
 and log probabilities are the sampler's, given by whoever sampled; ``agent_env.token_ids`` says how prompts are written.
 """
 
+import errno
 import json
 import math
 import os
@@ -57,12 +58,13 @@ class TrajectoryRecorder:
 
     def twin(self) -> "TrajectoryRecorder":
         """Another file, written at once, that goes on from what has been recorded: its steps up to here are marked as
-        copied, and ``extra.forked_from`` names this trajectory."""
+        copied, ``extra.forked_from`` names this trajectory, and ``extra.forked_after`` is told that it forks here."""
         extra = self._shown.extra or {}
+        forks = [*extra.get("forked_after", []), len(self._shown.steps)]
         twin = TrajectoryRecorder(self.path.parent, self._shown.agent, task_id=extra["task_id"])
         copied = [step.model_copy(update={"is_copied_context": True}) for step in self._shown.steps]
         twin._put({"steps": copied})
-        twin._put_extra({**extra, "forked_from": self._shown.trajectory_id})
+        twin._put_extra({**extra, "forked_from": self._shown.trajectory_id, "forked_after": forks})
         twin._write()
         return twin
 
@@ -91,12 +93,17 @@ class TrajectoryRecorder:
         events: Sequence[Event] = (),
         *,
         packages: Sequence[Record] = (),
+        native: bool = False,
     ) -> None:
         """Record one turn: what the agent wrote, the calls that were run, what they showed, the monitor's events, and
         the requests to the package index.
 
         Where the turn held no readable call, ``calls`` is empty and the one observation says why; where it was not
         played, there is no observation either.
+
+        Args:
+            native: whether the calls were given as such, so that the text does not tell of them. Those that were
+                refused or came too late stand among ``calls`` too, with one observation.
         """
         number = len(self._shown.steps) + 1
         ids = [f"call_{number}_{index}" for index in range(1, len(calls) + 1)]
@@ -109,9 +116,11 @@ class TrajectoryRecorder:
             ResultEntry(source_call_id=source, content=observation.text)
             for source, observation in zip(sources, observations, strict=False)  # the last call may have shown nothing
         ]
-        extra = {"events": _as_json(events)} if events else {}
+        extra: dict[str, Any] = {"events": _as_json(events)} if events else {}
         if packages:
             extra["packages"] = _as_json(packages)
+        if native and not calls:
+            extra["native"] = True
         step = Step(
             step_id=number,
             timestamp=_now(),
@@ -129,11 +138,14 @@ class TrajectoryRecorder:
         file gets what is new.
 
         Raises:
-            BadInputError: no turn has been recorded.
+            BadInputError: no turn has been recorded, or a number is infinite or none, or something else that JSON does
+                not know.
         """
-        *earlier, last = self._shown.steps
-        if last.source != "agent" or last.is_copied_context:
+        steps = self._shown.steps
+        if not steps or steps[-1].source != "agent" or steps[-1].is_copied_context:
             raise BadInputError("no turn has been recorded yet: measure() belongs after a step of the environment")
+        _require_json(metrics)
+        *earlier, last = steps
         last = last.model_copy(update={"metrics": without_repeats(metrics, earlier)})
         self._put({"steps": [*earlier, last]})
         ended = self._shown.final_metrics is not None
@@ -182,6 +194,8 @@ class TrajectoryRecorder:
                     file.flush()
                     os.fsync(file.fileno())
             beside.replace(self.path)
+            if last:
+                _sync_folder(self.path.parent)
         except OSError as error:
             raise InfraError(f"the trajectory {self.path} cannot be written: {error}") from error
 
@@ -196,7 +210,7 @@ def read_trajectory(path: Path) -> Trajectory:
         return Trajectory.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError:
         raise BadInputError(f"there is no trajectory at {path}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadInputError(f"{path} is not a trajectory in ATIF v1.8: {error}") from error
 
 
@@ -229,6 +243,27 @@ def _sum_metrics(trajectory: Trajectory) -> FinalMetrics:
         total_steps=len(trajectory.steps),
         extra={f"hack_{status}": statuses.count(status) for status in get_args(Status)},
     )
+
+
+def _require_json(metrics: Metrics) -> None:
+    try:
+        json.dumps(metrics.model_dump(), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"the metrics cannot be written as JSON: {error}; expected finite numbers and texts"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a rename to the disk, where its file system can do so by itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _as_json(events: Sequence[Record]) -> list[dict[str, Any]]:

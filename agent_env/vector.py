@@ -165,8 +165,8 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
         for env in self._bare:
             env.close()  # what runs in the pool's threads may be turns that only this ends
         self._threads.shutdown()
-        for env in self._bare:
-            env.close()  # a reset that ran may have begun its episode after that
+        for wrapped in self.envs:
+            wrapped.close()  # a reset that ran may have begun its episode after that; and wrappers may hold something
         for done in closing:
             done.result()
 
@@ -216,6 +216,9 @@ class SWEVectorEnv(gymnasium.vector.VectorEnv[Observations, Actions, Arrays]):
                 future.cancel()
             for number in running:
                 self._bare[number].close()
+            wait(running.values())
+            for number in running:
+                self._bare[number].close()  # a reset that ran may have begun its episode after that
             raise
         return {number: _result(number, future) for number, future in running.items()}
 

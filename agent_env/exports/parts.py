@@ -53,12 +53,16 @@ def action_text(call: CallEntry) -> str:
 
 def call_results(step: Step) -> list[tuple[CallEntry | None, str]]:
     """Each call of an agent's step with what it showed; None for the one answer to a step without a readable call,
-    empty where the step was not played."""
+    empty where the step was not played. What names none of the calls, as other agents' recordings have it, is shown
+    with the last one."""
     results: list[ResultEntry] = step.observation.results if step.observation else []
     if not step.tool_calls:
         return [(None, "\n".join(result.content or "" for result in results))]
-    shown = {result.source_call_id: result.content or "" for result in results}
-    return [(call, shown.get(call.tool_call_id, "")) for call in step.tool_calls]
+    shown: dict[str, list[str]] = {call.tool_call_id: [] for call in step.tool_calls}
+    for result in results:
+        source = result.source_call_id if result.source_call_id in shown else step.tool_calls[-1].tool_call_id
+        shown[source].append(result.content or "")
+    return [(call, "\n".join(shown[call.tool_call_id])) for call in step.tool_calls]
 
 
 def encodable(value: Any) -> Any:

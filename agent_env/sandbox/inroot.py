@@ -63,7 +63,8 @@ def read_in_root(root: int, path: str, *, user: int | None = None) -> bytes:
 
 
 def write_in_root(root: int, path: str, data: bytes, *, user: int | None = None) -> None:
-    """Write a regular file, making the folders above it; what is new belongs to ``user``, else as for reading."""
+    """Write a regular file, making the folders above it; what is new belongs to ``user``, else as for reading. One that
+    was there keeps its content where there is no room for the new one."""
     with _file_user(user):
         make_folders_in_root(root, str(PurePosixPath(path).parent))
         try:
@@ -71,8 +72,20 @@ def write_in_root(root: int, path: str, data: bytes, *, user: int | None = None)
         except FileNotFoundError:
             descriptor = _create(root, path)
         with os.fdopen(descriptor, "wb") as file:
-            file.truncate(0)
+            _make_room(descriptor, len(data))
             file.write(data)
+            file.truncate()
+
+
+def _make_room(descriptor: int, size: int) -> None:
+    """Claim the room for so many bytes before any of the old ones is lost."""
+    before = os.fstat(descriptor).st_size
+    try:
+        if size:
+            os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
 
 
 def _open_regular(root: int, path: str, flags: int) -> int:

@@ -43,12 +43,26 @@ def check_calls(calls: Sequence[ToolCall]) -> list[ToolCall]:
     """
     if not 1 <= len(calls) <= MAX_CALLS:
         raise CallFormatError(f"the turn holds {len(calls)} tool calls; expected 1 to {MAX_CALLS}")
+    _check_size(calls)
+    return list(calls)
+
+
+def recordable(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The calls, however many, or none where they are too large or beyond other bounds."""
+    try:
+        _check_size(calls)
+    except CallFormatError:
+        return []
+    return list(calls)
+
+
+def _check_size(calls: Sequence[ToolCall]) -> None:
+    """Refuse calls that are too large together, or beyond the bounds of each."""
     size = sum(len(call.name) + len(json.dumps(call.arguments)) for call in calls)
     if size > MAX_CALLS_CHARS:
         raise CallFormatError(f"the turn's calls hold {size} characters; at most {MAX_CALLS_CHARS} are read")
     for call in calls:
         check_bounds(f"the arguments of {call.name[:80]}", call.arguments)
-    return list(calls)
 
 
 def check_bounds(what: str, value: object) -> None:

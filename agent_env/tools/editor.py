@@ -1,7 +1,8 @@
 """The tool ``edit``: looks at and changes text files, in the manner of ``str_replace_based_edit_tool``.
 
 Files are read and written through the sandbox, so an agent reaches with it what its commands reach and no more. A file
-whose lines all end in CRLF keeps that: texts given with plain line breaks are matched and written with its own.
+whose lines all end in CRLF keeps that: texts given with plain line breaks are matched and written with its own. A byte
+order mark stays the first thing in its file.
 """
 
 import shlex
@@ -20,6 +21,8 @@ from tasks.errors import is_of_machine
 
 MAX_FILE_BYTES = 10_000_000
 """Largest file that the editor opens."""
+
+BYTE_ORDER_MARK = "\ufeff"
 
 REMOVE_SECONDS = 10.0
 """How long the removal of one file may take."""
@@ -142,7 +145,9 @@ class Editor:
         new = "".join(line + ending for line in given)
         if after and not lines[after - 1].endswith("\n"):
             new = ending + new.removesuffix(ending)  # the last line has no end: it gets one, the new last line has none
-        self._write(sandbox, arguments.path, text.encode(), "".join([*lines[:after], new, *lines[after:]]))
+        mark = BYTE_ORDER_MARK if after == 0 and text.startswith(BYTE_ORDER_MARK) else ""
+        below = "".join(lines[after:]).removeprefix(mark)
+        self._write(sandbox, arguments.path, text.encode(), "".join([mark, *lines[:after], new, below]))
         return f"Inserted {len(given)} line{'s' * (len(given) > 1)} after line {after} of {arguments.path}."
 
     def _undo(self, sandbox: Sandbox, arguments: EditArguments) -> str:

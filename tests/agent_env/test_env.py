@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,7 @@ from gymnasium.utils.env_checker import check_env
 import agent_env
 from agent_env.atif import Metrics
 from agent_env.env import SWEEnv
+from agent_env.episode import Episode, Turn
 from agent_env.errors import BackendUnavailableError, EnvironmentBuildError, EpisodeError, SandboxError
 from agent_env.sandbox.base import Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
@@ -166,6 +168,28 @@ class TestStep:
                 env.step(bash("true"))
             slow.join()
             assert env.step(bash("echo fine"))[0] == "fine"
+
+    def test_a_reset_by_another_thread_does_not_mix_two_episodes(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, is_reset, turn = threading.Event(), threading.Event(), Episode.turn
+
+        def late(episode: Episode, action: str) -> Turn:
+            begun.set()
+            taken = turn(episode, action)
+            assert is_reset.wait(30)
+            return taken
+
+        with SWEEnv(**options) as env, ThreadPoolExecutor() as threads:
+            env.reset(options={"task_id": "tiny-total"})
+            monkeypatch.setattr(Episode, "turn", late)
+            stepped = threads.submit(env.step, bash("sleep 60"))
+            begun.wait(30)
+            assert env.reset(options={"task_id": "tiny-longest"})[1]["task_id"] == "tiny-longest"
+            is_reset.set()
+            *_, truncated, info = stepped.result(30)
+        assert truncated
+        assert (info["task_id"], info["detail"]) == ("tiny-total", "abandoned")
 
     def test_a_full_context_ends_it_and_keeps_what_was_not_played(
         self, options: dict[str, Any], tmp_path: Path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_env.atif import Agent, Metrics, Trajectory
+from agent_env.atif import Agent, CallEntry, Metrics, ObservationEntry, ResultEntry, Step, Trajectory
 from agent_env.exports import EXPORTS, to_mini_swe_agent, to_swe_agent
 from agent_env.outcome import InfraFailed, LimitStopped, Outcome, Scored
 from agent_env.tools import Observation, ToolCall
@@ -140,6 +140,17 @@ def test_a_recording_without_an_end(tmp_path: Path, name: str) -> None:
     shown = EXPORTS[name][0](record(tmp_path, None).trajectory)
     assert not shown["info"]["exit_status"]
     assert shown["info"]["repodojo"] == {"task_id": "toolz-1"}
+
+
+@pytest.mark.parametrize("sources", [(None, None, None), ("a", "a", "b"), ("a", None, "none of them")])
+def test_nothing_that_other_agents_recorded_is_lost(sources: tuple[str | None, ...]) -> None:
+    calls = [CallEntry(tool_call_id=id_, function_name="bash", arguments={"command": id_}) for id_ in "ab"]
+    shown = [ResultEntry(source_call_id=id_, content=f"shown {number}") for number, id_ in enumerate(sources)]
+    step = Step(step_id=1, source="agent", message="", tool_calls=calls, observation=ObservationEntry(results=shown))
+    trajectory = Trajectory(agent=Agent(name="other", version="1"), steps=[step])
+    wanted = "shown 0\nshown 1\nshown 2"
+    assert "\n".join(one["observation"] for one in to_swe_agent(trajectory)["trajectory"]).strip() == wanted
+    assert "\n".join(one["content"] for one in to_mini_swe_agent(trajectory)["messages"]).strip() == wanted
 
 
 VIEW = """

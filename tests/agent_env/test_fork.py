@@ -217,6 +217,7 @@ class Failing(BubblewrapBackend):
 
 
 def failing_env(pool: Pool, store: EnvironmentStore, backend: SandboxBackend, folder: Path) -> SWEEnv:
+    Workbench(pool, store).build(pool.tasks()[0])  # on a machine that does not fail
     return SWEEnv(pool=pool, store=EnvironmentStore(backend, store.root), trajectories=folder)
 
 
@@ -251,6 +252,7 @@ def test_an_end_meanwhile(bare_pool: Pool, store: EnvironmentStore, tmp_path: Pa
         closing.join()
         assert env.info()["detail"] == "abandoned"
         assert left() == before
+        assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_while_a_turn_runs(env: SWEEnv) -> None:

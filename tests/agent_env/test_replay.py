@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from agent_env.trajectory import TrajectoryRecorder, read_trajectory
 from agent_env.workbench import Workbench
 from tasks.errors import BadInputError
 from tasks.pool import Pool
+from tests.agent_env.test_episode_ends import broken_bench
 from tests.agent_env.turns import bash
 
 
@@ -82,6 +84,50 @@ def test_a_turn_too_long_to_be_read(bench: Workbench, tmp_path: Path) -> None:
     assert replay(trajectory, bench, exact=True).difference is None
 
 
+def test_calls_that_were_given_as_such_and_not_run(bench: Workbench, tmp_path: Path) -> None:
+    task = bench.pool.task("tiny-total")
+    recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+    with Episode(task, bench, recorder=recorder) as episode:
+        episode.start()
+        episode.call([ToolCall("bash", {"command": f"echo {number}"}) for number in range(17)], "All at once.")
+        episode.call([], "I am done.")
+        episode.call([ToolCall("bash", {"command": "echo fine"})])
+    trajectory = read_trajectory(recorder.path)
+    assert [len(step.tool_calls or []) for step in trajectory.steps] == [0, 17, 0, 1]
+    assert replay(trajectory, bench, exact=True).difference is None
+
+
+def test_a_call_given_as_such_that_broke_the_sandbox(bench: Workbench, tmp_path: Path) -> None:
+    task, broken = bench.pool.task("tiny-total"), broken_bench(bench, 1)
+    recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+    with Episode(task, broken, recorder=recorder) as episode:
+        episode.start()
+        for word in ("first", "last"):
+            episode.call([ToolCall("bash", {"command": f"echo {word}"})])
+    trajectory = read_trajectory(recorder.path)
+    assert trajectory.steps[-1].tool_calls is not None
+    assert trajectory.steps[-1].tool_calls[0].arguments == {"command": "echo last"}
+    assert replay(trajectory, broken, exact=True).difference is None
+
+
+def test_what_a_fork_lacks_is_lacking_in_its_replay(bench: Workbench, tmp_path: Path) -> None:
+    task = bench.pool.task("tiny-total")
+    recorder = TrajectoryRecorder(tmp_path, Agent(name="a", version="1"), task_id=task.id)
+    with Episode(task, bench, recorder=recorder) as first, ExitStack() as stack:
+        first.start()
+        first.turn(bash("X=1; echo $X"))
+        [second] = [stack.enter_context(fork) for fork in first.fork()]
+        second.turn(bash("echo X is $X; Y=2"))
+        [third] = [stack.enter_context(fork) for fork in second.fork()]
+        third.turn(bash("echo Y is $Y"))
+    assert third.recorder is not None
+    trajectory = read_trajectory(third.recorder.path)
+    shown = [step.observation.results[0].content for step in trajectory.steps if step.observation]
+    assert shown == ["1", "X is", "Y is"]
+    report = replay(trajectory, bench, exact=True)
+    assert (report.difference, report.steps) == (None, 3)
+
+
 class TestDifferences:
     def test_an_observation(self, bench: Workbench, tmp_path: Path) -> None:
         trajectory = record(
@@ -136,6 +182,12 @@ class TestDifferences:
 
 
 class TestBadInput:
+    def test_forks_that_are_none(self, bench: Workbench, tmp_path: Path) -> None:
+        trajectory = record(bench, tmp_path, [])
+        other = trajectory.model_copy(update={"extra": {**(trajectory.extra or {}), "forked_after": 3}})
+        with pytest.raises(BadInputError, match="forked_after is 3; expected a list"):
+            replay(other, bench)
+
     def test_a_task_that_the_pool_lacks(self, bench: Workbench, tmp_path: Path) -> None:
         trajectory = record(bench, tmp_path, [])
         other = trajectory.model_copy(update={"extra": {"task_id": "nothing"}})
@@ -154,7 +206,9 @@ class TestBadInput:
     ("text", "becomes"),
     [
         ("3 passed in 0.03s", "3 passed in <pytest's duration>"),
-        ("== 3 failed in 61.20s (0:01:01) ==", "== 3 failed in <pytest's duration> =="),
+        ("= 3 failed in 61.20s (0:01:01) =", "<pytest's duration> 3 failed in <pytest's duration>"),
+        ("a\n== 3 failed in 9.99s ==\nb", "a\n<pytest's duration> 3 failed in <pytest's duration>\nb"),
+        ("== 3 failed in total ==", "== 3 failed in total =="),
         ("slept 0.03s in vain", "slept 0.03s in vain"),
         ("in 5s", "in 5s"),
         ("pid 4711", "pid 4711"),

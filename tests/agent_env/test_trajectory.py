@@ -1,7 +1,10 @@
 """Trajectories: ATIF v1.8 on disk, whole after every step, and readable again."""
 
 import json
+import math
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +100,37 @@ def test_tokens_are_attached_to_the_latest_turn(recorder: TrajectoryRecorder) ->
     assert (found.final_metrics.total_prompt_tokens, found.final_metrics.total_completion_tokens) == (3, 7)
 
 
+@pytest.mark.parametrize("wrong", [{"logprobs": [-math.inf]}, {"cost_usd": math.nan}, {"extra": {"x": object()}}])
+def test_metrics_that_are_no_json_are_refused_and_do_no_harm(
+    recorder: TrajectoryRecorder, wrong: dict[str, Any]
+) -> None:
+    recorder.add_turn("a", [], [Observation("b")])
+    with pytest.raises(BadInputError, match=r"cannot be written as JSON.*expected finite numbers"):
+        recorder.measure(Metrics(**wrong))
+    recorder.add_turn("c", [], [Observation("d")])
+    assert [step.metrics for step in read_trajectory(recorder.path).steps] == [None, None, None]
+
+
+def test_nothing_is_measured_before_the_start(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no turn has been recorded"):
+        TrajectoryRecorder(tmp_path, AGENT, task_id="toolz-1").measure(Metrics())
+
+
+def test_the_end_is_forced_to_the_disk_with_its_name(
+    recorder: TrajectoryRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[tuple[int, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        forced.append((os.fstat(descriptor).st_ino, recorder.path.stat().st_ino == forced[0][0] if forced else False))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    recorder.add_turn("a", [], [Observation("b")])
+    assert forced == []
+    recorder.finish(LimitStopped("steps"))
+    assert forced == [(recorder.path.stat().st_ino, False), (recorder.path.parent.stat().st_ino, True)]
+
+
 def test_what_no_utf8_holds_is_kept_as_an_escape(recorder: TrajectoryRecorder) -> None:
     recorder.add_turn("a\ud800", [ToolCall("bash", {"command": "\ud800"})], [Observation("x")])
     assert read_trajectory(recorder.path).steps[1].message == "a\\ud800"
@@ -109,7 +143,9 @@ def test_the_last_whole_state_survives_a_failing_write(recorder: TrajectoryRecor
     assert len(read_trajectory(recorder.path).steps) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"schema_version": "ATIF-v9"}', "\xff"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[1]", '{"schema_version": "ATIF-v9"}', "\xff", pytest.param("[" * 200_000, id="deep")]
+)
 def test_files_that_are_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content, encoding="latin-1")

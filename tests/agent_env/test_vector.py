@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 import agent_env
 from agent_env.episode import Episode
 from agent_env.errors import EpisodeError, SandboxError
+from agent_env.outcome import LimitStopped
 from agent_env.sandbox.base import Sandbox, SandboxSpec
 from agent_env.sandbox.bubblewrap import BubblewrapBackend
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from agent_env.vector import SWEVectorEnv
+from agent_env.workbench import Workbench
 from agent_env.wrappers import HistoryWindow
 from tasks.errors import BadInputError, PoolError
 from tasks.pool import Pool
@@ -285,6 +288,7 @@ class TestFailure:
                     raise SandboxError("the disk is on fire")
                 return super().create(spec)
 
+        Workbench(options["pool"], store).build(options["pool"].tasks()[0])  # on a machine that does not fail
         envs = SWEVectorEnv(2, threads=1, pool=options["pool"], store=EnvironmentStore(Broken(), store.root))
         observations, infos = envs.reset(seed=1)
         assert observations[1] == "[the sandbox did not start]"
@@ -295,6 +299,48 @@ class TestFailure:
         envs.reset(options={"reset_mask": truncated})
         assert envs.step([bash("echo hi")] * 2)[0] == ("hi", "hi")
         envs.close()
+
+    def test_an_interrupted_reset_leaves_no_episode(self, envs: SWEVectorEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+        begun, closed, bare = threading.Event(), threading.Event(), envs._bare[0]
+        pick, close = bare._pick, bare.close
+        resets: list[Future[Any]] = []
+
+        def late(options: dict[str, Any]) -> Task:
+            begun.set()
+            assert closed.wait(30)
+            return pick(options)
+
+        def told() -> None:
+            close()
+            closed.set()
+
+        def interrupted(running: Any) -> Any:
+            assert begun.wait(30)
+            monkeypatch.undo()
+            bare.close = told  # type: ignore[method-assign]
+            resets.extend(running)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(bare, "_pick", late)
+        monkeypatch.setattr("agent_env.vector.wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            envs.reset(seed=1, options={"reset_mask": mask(1, 0, 0)})
+        wait(resets)
+        assert bare.episode is not None
+        assert (bare.episode.outcome, bare.episode._sandbox) == (LimitStopped("abandoned"), None)
+
+    def test_close_closes_the_wrappers_too(self, options: dict[str, Any]) -> None:
+        closed = []
+
+        class Holding(gymnasium.Wrapper[str, str, str, str]):
+            def close(self) -> None:
+                closed.append(self)
+                super().close()
+
+        envs = SWEVectorEnv(2, wrap=Holding, **options)
+        envs.reset(seed=1)
+        envs.close()
+        assert closed == envs.envs
 
     def test_close_ends_a_running_step(self, envs: SWEVectorEnv, monkeypatch: pytest.MonkeyPatch) -> None:
         begun, turn = threading.Event(), Episode.turn

@@ -56,6 +56,19 @@ def test_a_burst_too_short_to_be_looked_at_is_told_and_takes_no_more(held: Sandb
 
 
 @pytest.mark.parametrize("small", ["memory"], indirect=True)
+def test_a_write_for_which_there_is_no_room_leaves_the_file_as_it_was(held: Sandbox) -> None:
+    held.write("kept.txt", b"old\n")
+    held.run(f"head -c {DISK * 4} /dev/zero > /tmp/big", timeout=15)
+    with pytest.raises(OSError, match="No space left on device"):
+        held.write("kept.txt", b"x" * (DISK // 2))
+    assert held.read("kept.txt") == b"old\n"
+    text(held, "rm /tmp/big; echo ok")
+    held.write("kept.txt", b"x" * (DISK // 2))
+    held.write("kept.txt", b"new\n")
+    assert held.read("kept.txt") == b"new\n"
+
+
+@pytest.mark.parametrize("small", ["memory"], indirect=True)
 def test_so_is_a_burst_of_files(held: Sandbox) -> None:
     assert held.run(f"touch /tmp/{{1..{INODES * 2}}}", timeout=15).stopped is StopCause.DISK_FULL
     assert int(text(held, "ls /tmp | wc -l")) < INODES + 64  # and room for our own

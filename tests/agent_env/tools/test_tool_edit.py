@@ -140,6 +140,12 @@ class TestInsert:
         edit(sandbox, "insert", insert_line=0, new_str="b")
         assert sandbox.read("a.py") == b"b\n"
 
+    @pytest.mark.parametrize(("line", "content"), [(0, b"zero\none = 1\n"), (1, b"one = 1\nzero\n")])
+    def test_a_byte_order_mark_stays_the_first_thing(self, sandbox: Sandbox, line: int, content: bytes) -> None:
+        sandbox.write("a.py", b"\xef\xbb\xbfone = 1\n")
+        edit(sandbox, "insert", insert_line=line, new_str="zero")
+        assert sandbox.read("a.py") == b"\xef\xbb\xbf" + content
+
     def test_out_of_range(self, sandbox: Sandbox) -> None:
         assert "has 3 lines: expected 0 to 3" in edit(sandbox, "insert", insert_line=4, new_str="x")
         assert "expected 0 to 3" in edit(sandbox, "insert", insert_line=-1, new_str="x")
