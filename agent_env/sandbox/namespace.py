@@ -21,8 +21,11 @@ FIRST = 1
 _ROUNDS = 100
 """How often newcomers are killed before giving up: more than a fork bomb under a process limit outlasts."""
 
-_SECONDS = 2.0
-"""How long killed processes may take to die here, and others to stand still, on a machine under load."""
+_DYING_SECONDS = 2.0
+"""How long killed processes may take to die here, on a machine under load; then all of them are killed."""
+
+_STOPPING_SECONDS = 10.0
+"""How long stopped ones may take to stand still, with what little processor time their limit leaves them."""
 
 _PAUSE = 0.001
 
@@ -58,7 +61,7 @@ def send(proc: int, number: int, what: signal.Signals) -> None:
 def kill_all_but(proc: int, keep: Collection[int]) -> bool:
     """Kill every process that is not in ``keep``; False where new ones kept coming or some stayed."""
     killed: set[int] = set()
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _DYING_SECONDS
     rounds = 0
     while rounds < _ROUNDS and time.monotonic() < deadline:
         found = members(proc).difference(keep)
@@ -96,11 +99,11 @@ def _stop(proc: int, stopped: set[int]) -> None:
     """Stop all; adds those that had to be. They are at rest when two looks in a row find nobody else: one that is about
     to stop may just have woken another, which was looked at before.
     """
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _STOPPING_SECONDS
     looks = 0
     while looks < 2:
         if time.monotonic() > deadline:
-            raise SandboxError(f"the processes of a sandbox did not stand still within {_SECONDS:.0f} s")
+            raise SandboxError(f"the processes of a sandbox did not stand still within {_STOPPING_SECONDS:.0f} s")
         found = members(proc)
         restless = {n for n in found if not _are_all(proc, n, _HELD if n in stopped else _STOPPED)}
         for number in restless:
