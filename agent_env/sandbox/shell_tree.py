@@ -75,7 +75,7 @@ class ShellTree:
     ) -> tuple[int | None, StopCause | None]:
         """Run a command and see how it ended: exit status and cause, as in ``CommandResult``."""
         try:
-            self._catch_up(output, watch.deadline)
+            self._catch_up(output)
             self.shell.send(command, cwd, watch.deadline)
             while (frame := self.shell.wait(output, watch.next_look(output))) is None:
                 cause = watch.look(output)
@@ -165,11 +165,16 @@ class ShellTree:
         self.first.close()
         self.shell.close()
 
-    def _catch_up(self, output: BoundedOutput, deadline: float) -> None:
-        """Learn of shells that ended since the last command."""
+    def _catch_up(self, output: BoundedOutput) -> None:
+        """Learn of shells that ended since the last command.
+
+        Raises:
+            ShellGoneError: there was no end of it.
+        """
+        deadline = time.monotonic() + GRACE_SECONDS * 5
         while frame := self.shell.poll(output):
             if time.monotonic() > deadline:  # somebody inside writes them, and faster than they are read
-                raise TimeoutError
+                raise ShellGoneError
             if frame.kind != "d":
                 self._await_shell(frame, output)
 
