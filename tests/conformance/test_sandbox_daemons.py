@@ -112,6 +112,7 @@ def test_nothing_runs_while_files_are_frozen(
 
 
 def test_a_stopped_job_is_stopped_still_after_a_snapshot(fresh: Sandbox) -> None:
-    text(fresh, "sleep 300 & job=$!; kill -STOP $job; sleep 300 & other=$!")
+    text(fresh, "state() { cut -d ' ' -f 3 /proc/$1/stat; }; sleep 300 & job=$!; sleep 300 & other=$!")
+    text(fresh, 'kill -STOP $job; until [ "$(state $job; state $other)" = $\'T\\nS\' ]; do sleep 0.01; done')
     fresh.snapshot().close()
-    assert text(fresh, "cut -d ' ' -f 3 /proc/$job/stat /proc/$other/stat").split() == ["T", "S"]
+    assert text(fresh, "state $job; state $other").split() == ["T", "S"]
