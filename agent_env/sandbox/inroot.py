@@ -42,6 +42,8 @@ def open_beneath(root: int, path: str, flags: int) -> int:
 
 
 def _openat2(root: int, path: str, flags: int, mode: int, resolve: int) -> int:
+    if "\0" in path:  # the kernel would take what stands before it for the whole
+        raise ValueError(f"a path must not hold a NUL byte: {path!r}")
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     descriptor = _libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     if descriptor < 0:

@@ -209,9 +209,9 @@ class LocalSandbox(ABC):
 
     def kill(self) -> None:
         """See ``Sandbox.kill``."""
+        self._killed = True
         tree = self._tree
         if tree:
-            self._killed = True
             tree.kill()
 
     def stop(self) -> None:

@@ -44,10 +44,12 @@ def lay_edits(edits: Edits, layer: Path) -> None:
 
 
 def read_through(layers: Sequence[Path], path: str) -> bytes | None:
-    """Content of a regular file as the merged layers show it, or None. The layers are the host's own and trusted."""
+    """Content of a regular file as the merged layers show it, or None. What is in a layer may be a policy's, of a
+    snapshot."""
     parts = path.split("/")
     for layer in reversed(layers):
         place = layer
+        is_opaque = False
         for number, part in enumerate(parts, 1):
             place = place / part
             kind = _kind(place)
@@ -57,6 +59,9 @@ def read_through(layers: Sequence[Path], path: str) -> bytes | None:
                 return place.read_bytes() if kind == "file" else None
             if kind != "folder":
                 return None  # a whiteout or a file stands where the path needs a folder
+            is_opaque = is_opaque or (layer is not layers[0] and _hides_below(place))
+        if is_opaque:
+            return None  # a folder that was made anew: nothing of the layers below shows in it
     return None
 
 
@@ -90,7 +95,7 @@ def changed_files(upper: Path, layers: Sequence[Path]) -> dict[str, bytes | None
                         changes.update(found)
                 if folder and read_through(layers, folder) is not None:
                     changes[folder] = None  # a folder where a file stood
-                if folder and _is_opaque(descriptor):
+                if folder and _hides_below(Path(f"/proc/self/fd/{descriptor}")):
                     gone = (path for path in _lower_files(layers, folder) if _mode(root, path) == 0)
                     changes.update(dict.fromkeys(gone))
     finally:
@@ -124,7 +129,7 @@ def _covers(upper: Path, folder: str, folders: dict[str, bool | None]) -> bool |
     mode = _upper_mode(upper / folder)
     if not mode:
         return None
-    return not stat.S_ISDIR(mode) or any(_says_yes(upper / folder, name) for name in _OPAQUE)
+    return not stat.S_ISDIR(mode) or _hides_below(upper / folder)
 
 
 def _upper_mode(path: Path) -> int:
@@ -193,8 +198,9 @@ def _read(descriptor: int, name: str, room: int) -> bytes:
         return content if len(content) <= limit else TOO_LARGE
 
 
-def _is_opaque(descriptor: int) -> bool:
-    return any(_says_yes(Path(f"/proc/self/fd/{descriptor}"), name) for name in _OPAQUE)
+def _hides_below(folder: Path) -> bool:
+    """Whether a folder is opaque: what lower layers have in its place does not show."""
+    return any(_says_yes(folder, name) for name in _OPAQUE)
 
 
 def _says_yes(path: Path, attribute: str) -> bool:
@@ -207,12 +213,23 @@ def _lower_files(layers: Sequence[Path], path: str) -> Iterator[str]:
     """The regular files at or below ``path`` that the merged layers show."""
     names: set[str] = set()
     for layer in layers:
-        found = _kind(layer / path)
+        found = _kind_in(layer, path)
         if found == "file":
             names.add(path)
         elif found == "folder":
             names |= {f"{path}/{name}" for name in list_files(layer / path)}
     return (name for name in sorted(names) if read_through(layers, name) is not None)
+
+
+def _kind_in(layer: Path, path: str) -> str | None:
+    """What a layer itself has at a path: links above it are not followed, as they may be a policy's."""
+    place = layer
+    *above, name = path.split("/")
+    for part in above:
+        place = place / part
+        if _kind(place) != "folder":
+            return None
+    return _kind(place / name)
 
 
 def _kind(path: Path) -> str | None:

@@ -26,6 +26,9 @@ _INJECT_INPUT = 0x5412
 _VSOCK = 40
 """AF_VSOCK: no namespace holds these sockets back, and they lead to the host of a virtual machine."""
 
+LEASES = (1024, 1040)
+"""F_SETLEASE and F_SETDELEG: who holds one, and does not answer, keeps others from opening the file for 45 seconds."""
+
 _DENIED = {
     "x86_64": {
         "ptrace": 101, "syslog": 103, "personality": 135, "pivot_root": 155, "acct": 163, "settimeofday": 164,
@@ -52,8 +55,8 @@ _DENIED = {
 }  # fmt: skip
 
 _FLAGGED = {
-    "x86_64": {"unshare": 272, "clone": 56, "clone3": 435, "ioctl": 16, "socket": 41},
-    "aarch64": {"unshare": 97, "clone": 220, "clone3": 435, "ioctl": 29, "socket": 198},
+    "x86_64": {"unshare": 272, "clone": 56, "clone3": 435, "ioctl": 16, "socket": 41, "fcntl": 72},
+    "aarch64": {"unshare": 97, "clone": 220, "clone3": 435, "ioctl": 29, "socket": 198, "fcntl": 25},
 }  # fmt: skip
 """Calls whose first or second argument decides."""
 
@@ -105,6 +108,12 @@ def seccomp_program(machine: str | None = None) -> bytes:
         _op(_JUMP_EQ, calls["socket"], no=4),
         _op(_LOAD, _ARGUMENT_0),
         _op(_JUMP_EQ, _VSOCK, no=1),
+        _deny(errno.EPERM),
+        _op(_LOAD, _NUMBER),
+        _op(_JUMP_EQ, calls["fcntl"], no=5),
+        _op(_LOAD, _ARGUMENT_1),
+        _op(_JUMP_EQ, LEASES[0], yes=1),
+        _op(_JUMP_EQ, LEASES[1], no=1),
         _deny(errno.EPERM),
         _op(_LOAD, _NUMBER),
         _op(_JUMP_EQ, calls["ioctl"], no=3),

@@ -116,8 +116,11 @@ class Shell:
 
     def poll(self, output: BoundedOutput) -> Frame | None:
         """A frame that has come already, if any."""
-        self._receive(0, output)
-        return self._next_frame()
+        frame = self._next_frame()
+        if frame is None:  # else they would be hoarded where somebody inside writes one after the other
+            self._receive(0, output)
+            frame = self._next_frame()
+        return frame
 
     def drain(self, output: BoundedOutput) -> None:
         """Collect what output has come already."""

@@ -8,11 +8,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
+from agent_env.errors import SandboxError
 from agent_env.sandbox.base import Limits, StopCause
+from agent_env.sandbox.namespace import FIRST, kill_all_but, members, parent_of, send, standing_still
 from agent_env.sandbox.output import BoundedOutput
-from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, kill_all_but, outnumber
+from agent_env.sandbox.processes import FirstProcess, descendants, outnumber
 from agent_env.sandbox.shell import Frame, Shell
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Watch, memory_of
@@ -43,22 +44,30 @@ class ShellTree:
         self.shell = shell
         self.first = first
         self._is_seen = is_seen
-        self._inner = 0
+        self._shell = 0
         """The shell's process id as the sandbox sees it."""
-        self._keep: set[int] = set()
-        """The processes that are the sandbox's own; all others were started by commands."""
+        self._own: set[int] = set()
+        """Likewise, the processes that are the sandbox's own beside it; all others were started by commands."""
 
     def is_ready(self, said: BoundedOutput, deadline: float) -> bool:
         """Wait for the shell's first sign of life.
 
         Raises:
             ShellGoneError: it died.
+            SandboxError: its processes cannot be listed.
         """
         frame = self.shell.wait(said, deadline)
         if frame is None or frame.kind != "r":
             return False
-        self._inner = frame.value
-        self._keep = descendants(self.first.pid)
+        self._shell = frame.value
+        if self._is_seen:
+            try:
+                with self._listing() as proc:
+                    self._own = members(proc) - {self._shell}
+            except (FileNotFoundError, ProcessLookupError) as error:
+                raise ShellGoneError from error
+            except OSError as error:
+                raise SandboxError(f"the processes of a sandbox cannot be listed: {error}") from error
         return True
 
     def attempt(
@@ -71,7 +80,10 @@ class ShellTree:
             while (frame := self.shell.wait(output, watch.next_look(output))) is None:
                 cause = watch.look(output)
                 if cause:
-                    self._interrupt(output)
+                    try:
+                        self._interrupt(output)
+                    except ShellGoneError:  # a trap of the shell's own may end all when its command is killed
+                        self.end()
                     return None, cause
             if frame.kind == "d":
                 return frame.value, None
@@ -98,15 +110,20 @@ class ShellTree:
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Commands that still run in the background stand still meanwhile."""
-        stopped = descendants(self.first.pid) - self._keep
-        try:
-            for pid in stopped:
-                kill(pid, signal.SIGSTOP)
+        """All processes stand still meanwhile, where they are seen.
+
+        Raises:
+            SandboxError: they did not come to rest, or cannot be listed.
+        """
+        with contextlib.ExitStack() as held:
+            if self._is_seen:
+                try:
+                    held.enter_context(standing_still(held.enter_context(self._listing())))
+                except (FileNotFoundError, ProcessLookupError):  # it is dying
+                    self.end()
+                except OSError as error:
+                    raise SandboxError(f"the processes of a sandbox cannot be listed: {error}") from error
             yield
-        finally:
-            for pid in stopped:
-                kill(pid, signal.SIGCONT)
 
     def open_root(self) -> int:
         """A descriptor of the root folder that its processes see.
@@ -119,6 +136,19 @@ class ShellTree:
             os.close(descriptor)  # the number may belong to another process by now
             raise ProcessLookupError("its first process is dead")
         return descriptor
+
+    @contextlib.contextmanager
+    def _listing(self) -> Iterator[int]:
+        """A descriptor of the sandbox's own ``/proc``, for ``namespace``; errors as for ``open_root``."""
+        root = self.open_root()
+        try:
+            proc = os.open("proc", os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
+        finally:
+            os.close(root)
+        try:
+            yield proc
+        finally:
+            os.close(proc)
 
     def kill(self) -> None:
         """Kill every process, from any thread."""
@@ -136,38 +166,50 @@ class ShellTree:
         self.shell.close()
 
     def _catch_up(self, output: BoundedOutput) -> None:
-        """Learn of a shell that ended since the last command."""
-        frame = self.shell.poll(output)
-        if frame is not None:
-            self._await_shell(frame, output)
+        """Learn of shells that ended since the last command.
+
+        Raises:
+            ShellGoneError: there was no end of it.
+        """
+        deadline = time.monotonic() + GRACE_SECONDS * 5
+        while frame := self.shell.poll(output):
+            if time.monotonic() > deadline:  # somebody inside writes them, and faster than they are read
+                raise ShellGoneError
+            if frame.kind != "d":
+                self._await_shell(frame, output)
 
     def _interrupt(self, output: BoundedOutput) -> None:
         """End the running command and all that was started: the shell stays if it comes back, else it is replaced."""
-        if self._is_seen and kill_all_but(self.first.pid, self._keep):
-            frame = self.shell.wait(output, time.monotonic() + GRACE_SECONDS)
-            if frame is not None:
-                if frame.kind != "d":
-                    self._await_shell(frame, output)
-                return
-            shell = find_by_inner_pid(self.first.pid, self._inner)
-            if shell is not None:
-                kill(shell)
-                kill_all_but(self.first.pid, self._keep)
-                self._await_shell(None, output)
-                return
-        self.end()
+        if not self._kill_commands():
+            return self.end()
+        frame = self.shell.wait(output, time.monotonic() + GRACE_SECONDS)
+        if frame is None:
+            with contextlib.suppress(OSError), self._listing() as proc:
+                send(proc, self._shell, signal.SIGKILL)
+        if frame is None or frame.kind != "d":
+            self._await_shell(frame, output)
+        return None
+
+    def _kill_commands(self) -> bool:
+        """Kill all that commands started; False where that did not do."""
+        if self._is_seen:
+            with contextlib.suppress(OSError), self._listing() as proc:
+                return kill_all_but(proc, self._own | {self._shell})
+        return False
 
     def _await_shell(self, frame: Frame | None, output: BoundedOutput) -> None:
         """After a shell ended, or was killed: learn the new one."""
         deadline = time.monotonic() + GRACE_SECONDS * 5
-        while frame is None or frame.kind != "r":
+        while frame is None or frame.kind != "r" or not self._is_shell(frame.value):
             frame = self.shell.wait(output, deadline)
             if frame is None:
                 return self.end()
-        shell = find_by_inner_pid(self.first.pid, frame.value)
-        if shell is None:
-            return self.end()
-        self._inner = frame.value
-        self._keep = {pid for pid in self._keep if Path(f"/proc/{pid}").exists()} | {shell}
+        self._shell = frame.value
         output.add(RESTARTED)
         return None
+
+    def _is_shell(self, number: int) -> bool:
+        """Whether a process lives and was started by the driver: others can write on its stream as well."""
+        with contextlib.suppress(OSError), self._listing() as proc:
+            return parent_of(proc, number) in self._own - {FIRST}
+        return False

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from agent_env.errors import SandboxError
-from agent_env.sandbox.spawner import Request, receive
+from agent_env.sandbox.spawner import OPEN_FILES, Request, receive
 
 _PROGRAM = str(files("agent_env.sandbox").joinpath("spawner.py"))
 
@@ -24,7 +24,8 @@ _START_SECONDS = 20.0
 _ROOM = 256
 """Descriptors that are kept free for others."""
 
-_lock = threading.Lock()
+_locks: dict[int, threading.Lock] = {}
+"""By process id: a child may be forked while another thread holds its parent's."""
 
 
 class Spawned(NamedTuple):
@@ -43,6 +44,7 @@ class _Spawner:
     def __init__(self) -> None:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
+            _raise_limit(2 * OPEN_FILES)
             with theirs:
                 self.process = subprocess.Popen(
                     [sys.executable, "-I", "-S", _PROGRAM, str(os.getpid()), str(theirs.fileno())],
@@ -143,9 +145,16 @@ def no_descriptors(why: object) -> SandboxError:
 
 def _make_room(highest: int) -> None:
     """Raise this process's limit on descriptors before it is reached: a sandbox takes six."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and highest > soft - _ROOM:
-        wanted = soft * 2 if hard == resource.RLIM_INFINITY else min(soft * 2, hard)
+        _raise_limit(soft * 2)
+
+
+def _raise_limit(wanted: int) -> None:
+    """Raise this process's limit on descriptors, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and wanted > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
@@ -165,7 +174,7 @@ def _send(message: bytes, descriptors: Sequence[int]) -> _Spawner:
 
 def _spawner(*, dead: _Spawner | None = None) -> _Spawner:
     """This process's spawner; a new one where it has none, or the one it had is ``dead``."""
-    with _lock:
+    with _locks.setdefault(os.getpid(), threading.Lock()):
         found = _spawners.get(os.getpid())
         if found is not None and found is not dead:
             return found

@@ -32,7 +32,11 @@ MESSAGE_BYTES = 1 << 20
 
 OPEN_FILES = 4096
 """Most descriptors that a process of a sandbox may raise its limit to: all of them together must not use up the host's,
-where a file that the host cannot open would look like the host's own failure."""
+where a file that the host cannot open would look like the host's own failure.
+
+The host's limit, and this process's, must be well above it. The kernel counts what all processes of a user have sent
+through sockets and nobody has received, and lets no one send who is beyond a limit of its own (unix(7), ETOOMANYREFS).
+"""
 
 _MOST_DESCRIPTORS = 7
 
@@ -152,9 +156,17 @@ def _become(request: Request, descriptors: list[int], network: int | None) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         socket.send_fds(answer, [b"{}"], held)
+        resource.setrlimit(resource.RLIMIT_NOFILE, _open_files())
         os.execve(request["program"], command, request["environment"])
     except OSError as error:
         answer.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+
+
+def _open_files() -> tuple[int, int]:
+    """The limits on descriptors of a sandbox's processes, soft and hard."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most // 2)
+    return min(1024, most), most
 
 
 def _command(request: Request, info: int, block: int) -> list[str]:
@@ -252,9 +264,6 @@ def main(arguments: Sequence[str]) -> None:
     if os.getppid() == host:  # else it died, and the number may be another's
         os.chdir("/")
         os.umask(0o022)
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the host may have raised its own
-        most = min(OPEN_FILES, most) if most >= 0 else OPEN_FILES
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, most), most))
         requests = int(arguments[1])
         os.set_inheritable(requests, False)
         serve(socket.socket(fileno=requests), watched)

@@ -47,13 +47,18 @@ def _count(files: Path, what: str) -> int:
 
 def memory_of(pids: set[int]) -> int:
     """Bytes of memory that processes take, what they share counted once (proc_pid_smaps_rollup(5)); without files."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, ValueError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss_Anon:"):
-                    total += int(line.split()[1]) << 10
-    return total
+    return sum(map(_memory_of, pids))
+
+
+def _memory_of(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        # Any of its threads tells of them all, but for one that is dead, as the first alone may be.
+        for thread in sorted(Path(f"/proc/{pid}/task").iterdir()):
+            with contextlib.suppress(OSError, ValueError):
+                for line in (thread / "smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss_Anon:"):
+                        return int(line.split()[1]) << 10
+    return 0
 
 
 class Watch:

@@ -1,14 +1,17 @@
 """Process trees as the host sees them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from agent_env.sandbox.processes import FirstProcess, descendants, find_by_inner_pid, kill, outnumber
+from agent_env.sandbox.processes import FirstProcess, descendants, outnumber
+from agent_env.sandbox.watch import memory_of
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def family() -> Iterator["subprocess.Popen[str]"]:
             time.sleep(0.01)
         yield shell
         for pid in descendants(shell.pid):
-            kill(pid)
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_descendants_are_all_below(family: "subprocess.Popen[str]") -> None:
@@ -47,10 +50,20 @@ def test_threads_count_as_processes_do() -> None:
     assert found == [True, False]
 
 
-def test_kill_of_a_dead_process_is_fine() -> None:
-    with subprocess.Popen(["true"]) as process:
-        process.wait()
-    kill(process.pid)
+def test_memory_counts_also_where_the_first_thread_is_dead() -> None:
+    code = (
+        "import ctypes, os, threading, time\nheld = b'x' * (50 << 20)\n"
+        "threading.Thread(target=time.sleep, args=(300,)).start()\nprint(flush=True)\n"
+        "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while ") Z " not in Path(f"/proc/{process.pid}/stat").read_text():
+            time.sleep(0.01)
+        taken = memory_of({process.pid})
+        process.kill()
+    assert taken > 50 << 20
 
 
 def test_a_first_process_is_known_by_descriptor_and_not_by_number() -> None:
@@ -64,7 +77,3 @@ def test_a_first_process_is_known_by_descriptor_and_not_by_number() -> None:
     assert first.is_gone()
     first.kill()
     first.close()
-
-
-def test_no_process_has_an_inner_number_that_is_not_there(family: "subprocess.Popen[str]") -> None:
-    assert find_by_inner_pid(family.pid, 999_999_999) is None

@@ -75,6 +75,15 @@ def test_sockets_to_the_host_of_a_virtual_machine_are_refused(machine: str, arch
         assert run(program, call, family, 1, architecture=architecture) == ALLOW
 
 
+@pytest.mark.parametrize(("machine", "architecture", "call"), [("x86_64", X86, 72), ("aarch64", ARM, 25)])
+def test_leases_are_refused_and_other_uses_of_fcntl_are_not(machine: str, architecture: int, call: int) -> None:
+    program = seccomp_program(machine)
+    for command in (1024, 1040, 1 << 32 | 1024):
+        assert run(program, call, 3, command, architecture=architecture) == EPERM
+    for command in (*range(40), *range(1025, 1040)):
+        assert run(program, call, 3, command, architecture=architecture) == ALLOW
+
+
 def test_calls_of_another_architecture_kill() -> None:
     assert run(seccomp_program("x86_64"), 1, architecture=0x40000003) == KILL
     assert run(seccomp_program("x86_64"), 0x40000001, architecture=X86) == KILL

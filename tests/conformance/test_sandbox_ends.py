@@ -147,6 +147,24 @@ def test_a_kill_between_commands_ends_the_next_one(fresh: Sandbox) -> None:
     assert text(fresh, "cat kept") == "kept\n"
 
 
+def test_a_kill_while_processes_are_started_again_ends_the_command(
+    fresh: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fresh._tree.first  # type: ignore[attr-defined]
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait(5)
+    launch = fresh._launch  # type: ignore[attr-defined]
+
+    def launch_while_killed() -> object:
+        fresh.kill()
+        monkeypatch.undo()
+        return launch()
+
+    monkeypatch.setattr(fresh, "_launch", launch_while_killed)
+    assert fresh.run("sleep 5", timeout=60).stopped is StopCause.SHELL_DIED
+    assert text(fresh, "echo ok") == "ok\n"
+
+
 def test_a_host_process_that_ends_leaves_nothing(backend: SandboxBackend, tree: Path) -> None:
     for how in ("end", "fail"):
         host = start_host(backend, tree, how)

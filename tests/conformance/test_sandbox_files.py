@@ -118,6 +118,14 @@ def test_read_of_nothing_is_file_not_found(box: Sandbox) -> None:
         box.read("nothing/here")
 
 
+def test_a_path_with_a_nul_byte_is_refused(box: Sandbox) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        box.read("a.txt\0b")
+    with pytest.raises(ValueError, match="NUL"):
+        box.write("a.txt\0b", b"x")
+    assert box.read("a.txt") == b"one\n"
+
+
 def test_read_of_a_folder_is_is_a_directory(box: Sandbox) -> None:
     with pytest.raises(IsADirectoryError):
         box.read("pkg")

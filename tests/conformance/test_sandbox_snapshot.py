@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_env.errors import SandboxError
+from agent_env.sandbox import overlay
 from agent_env.sandbox.base import Sandbox, SandboxBackend, Snapshot
 from tests.conformance.commands import MakeSandbox, text
 
@@ -121,6 +122,35 @@ def test_later_changes_of_the_first_sandbox_are_not_in_it(make: MakeSandbox, bac
         assert text(other, "cat f") == "early\n"
     finally:
         other.close()
+
+
+@pytest.fixture
+def forked(make: MakeSandbox, backend: SandboxBackend, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A fork of a sandbox that ran the command given as parameter."""
+    box = make()
+    text(box, request.param)
+    frozen = box.snapshot()
+    box.close()
+    fork = backend.create(frozen.spec)
+    frozen.close()
+    yield fork
+    fork.close()
+
+
+@pytest.mark.parametrize("forked", ["rm -r pkg; mkdir pkg"], indirect=True)
+def test_what_a_fork_makes_again_as_it_was_is_no_change(forked: Sandbox) -> None:
+    assert forked.changes() == {"pkg/mod.py": None, "pkg/deep/low.py": None}
+    text(forked, "echo 'X = 1' > pkg/mod.py")
+    assert forked.changes() == {"pkg/deep/low.py": None}
+
+
+@pytest.mark.parametrize("forked", ["ln -s loop loop; ln -s / root"], indirect=True)
+def test_links_that_a_fork_replaces_are_not_followed(forked: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+    monkeypatch.setattr(overlay, "list_files", lambda root: listed.append(root) or [])
+    text(forked, "rm loop root; mkdir loop root root/etc; echo x > loop/f; echo x > root/proc; echo x > root/etc/f")
+    assert forked.changes() == {"loop/f": b"x\n", "root/proc": b"x\n", "root/etc/f": b"x\n"}
+    assert listed == []
 
 
 def test_a_stopped_sandbox_can_be_frozen(make: MakeSandbox, backend: SandboxBackend) -> None:

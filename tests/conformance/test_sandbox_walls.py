@@ -197,15 +197,29 @@ def test_kernel_settings_cannot_be_changed(box: Sandbox) -> None:
         "call('syscall', 310, os.getppid(), None, 0, None, 0, 0)",
         "call('sethostname', b'x', 1)",
         "call('reboot', 0)",
+        "call('fcntl', os.open('/tmp/call.py', os.O_RDWR), 1024, 1)",
+        "call('syscall', 72, os.open('/tmp/call.py', os.O_RDWR), ctypes.c_long(1 << 32 | 1024), 1)",
         "call('clock_settime', 0, ctypes.byref((ctypes.c_long * 2)(0, 0)))",
     ],
     ids=[
         *("ptrace", "mount", "umount", "user-namespace", "mount-namespace", "setns", "chroot", "bpf", "keyctl"),
-        *("io_uring", "open_by_handle", "process_vm_readv", "hostname", "reboot", "clock"),
+        *("io_uring", "open_by_handle", "process_vm_readv", "hostname", "reboot"),
+        *("lease", "lease-wide", "clock"),
     ],
 )
 def test_a_dangerous_call_is_refused(box: Sandbox, python: str, call: str) -> None:
     assert syscall(box, python, call) == REFUSED
+
+
+def test_other_uses_of_fcntl_are_allowed(box: Sandbox, python: str) -> None:
+    code = (
+        "import fcntl\nfile = os.memfd_create('x', os.MFD_ALLOW_SEALING)\n"
+        "for command in (*range(5), 1025, *range(1030, 1035)):\n"
+        "    try: fcntl.fcntl(file, command, 0)\n"
+        "    except OSError as error: assert error.errno != errno.EPERM, command\n"
+        "print('done')"
+    )
+    assert syscall(box, python, code) == "done"
 
 
 def test_a_new_user_namespace_by_clone_is_refused(box: Sandbox, python: str) -> None:

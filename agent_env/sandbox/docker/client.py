@@ -23,7 +23,8 @@ _REQUEST_SECONDS = 60
 _clients: dict[int, Any] = {}
 """By process id: a forked child must not share its parent's connections."""
 
-_lock = threading.Lock()
+_locks: dict[int, threading.Lock] = {}
+"""By process id: a child may be forked while another thread holds its parent's."""
 
 
 KERNEL_SHARING = frozenset({"runc", "io.containerd.runc.v2", "crun", "youki", "nvidia"})
@@ -36,7 +37,7 @@ def docker_client() -> Any:
     Raises:
         BackendUnavailableError: there is no ``docker`` package or no usable daemon; the message says how to mend it.
     """
-    with _lock:
+    with _locks.setdefault(os.getpid(), threading.Lock()):
         client = _clients.get(os.getpid())
         if client is None:
             client = _clients[os.getpid()] = _connect()

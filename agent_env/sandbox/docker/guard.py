@@ -12,7 +12,8 @@ from pathlib import Path
 _guards: dict[int, "subprocess.Popen[bytes]"] = {}
 """By process id of the guarded process."""
 
-_lock = threading.Lock()
+_locks: dict[int, threading.Lock] = {}
+"""By process id: a child may be forked while another thread holds its parent's."""
 
 _HERE = str(Path(__file__).resolve().parents[3])
 """Where this package is imported from, which may be no entry of the path but the current directory."""
@@ -45,7 +46,7 @@ def leave_to_guard() -> None:
 
 def ensure_guard() -> None:
     """Start this process's guard, where it has none."""
-    with _lock:
+    with _locks.setdefault(os.getpid(), threading.Lock()):
         if os.getpid() in _guards:
             return
         _guards[os.getpid()] = subprocess.Popen(
