@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from agent_env.tools.calls import MAX_TURN_CHARS
+from tasks.errors import BadInputError
 
 KEY_VARIABLE = "REPODOJO_API_KEY"
 """The variable in which server and client look for the API key."""
@@ -12,6 +15,13 @@ BAD_REQUEST = "bad request: "
 
 MAX_MESSAGE_BYTES = 12 * MAX_TURN_CHARS + (64 << 10)
 """Longest message: JSON writes one character in up to 12 bytes, so every turn that an episode reads fits."""
+
+
+def refused(error: ValidationError) -> BadInputError:
+    """What to tell a client whose request does not fit its schema."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))[:80]
+    return BadInputError(f"{BAD_REQUEST}{where!r}: {first['msg']}")
 
 
 def encodable(text: Any) -> Any:

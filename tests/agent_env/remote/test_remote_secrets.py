@@ -20,6 +20,20 @@ from tests.agent_env.turns import bash
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
 
+def close_badly(env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the sandbox of the running episode close, and say that it did not."""
+    assert env.episode is not None
+    sandbox = env.episode._sandbox
+    assert sandbox is not None
+    close = sandbox.close
+
+    def closing() -> None:
+        close()
+        raise SandboxError("/srv/secret is on fire")
+
+    monkeypatch.setattr(sandbox, "close", closing)
+
+
 class TestSecrets:
     @pytest.mark.network
     def test_nothing_of_the_answer_is_on_the_wire(self, graded_pool: Pool, store: EnvironmentStore) -> None:
@@ -87,7 +101,39 @@ class TestSecrets:
         session._env.episode._sandbox.close()
         observation = session.step(SWEAction(text=bash("true")))
         assert (observation.outcome, observation.masked, observation.detail) == ("InfraFailed", True, "")
+        assert (observation.done, observation.reward) == (True, None)  # a client that knows no mask has no reward
         assert "SandboxError" in caplog.text
+
+    def test_nor_where_an_old_episode_cannot_be_cleared_away(
+        self, env: SWEEnv, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
+        session = SWEEnvironment(env)
+        session.reset(seed=0)
+        close_badly(session._env, monkeypatch)
+        monkeypatch.setattr(session, "_is_overdue", lambda: True)
+        assert session.state.outcome is None
+        with pytest.raises(RuntimeError, match="its log says how") as told:
+            session.step(SWEAction(text=bash("true")))
+        assert "fire" not in str(told.value)
+        assert session.state.outcome == "InfraFailed"
+        assert "/srv/secret is on fire" in caplog.text
+        session.close()
+
+    def test_one_that_cannot_be_closed_keeps_no_other_open(
+        self, env: SWEEnv, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment, close_all
+
+        sessions = [SWEEnvironment(env) for _ in range(2)]
+        for session in sessions:
+            session.reset(seed=0)
+            close_badly(session._env, monkeypatch)
+        close_all()
+        assert sandboxes() == 0
+        assert caplog.text.count("/srv/secret is on fire") == 2
 
     def test_a_closed_environment_stays_closed(self, env: SWEEnv) -> None:
         from agent_env.adapters.openenv_server import SWEEnvironment

@@ -1,6 +1,7 @@
 """Sessions of the remote mode with the real OpenEnv package: they are the same environment, whatever a client sends."""
 
 import contextlib
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from agent_env.remote.server import EnvServer
 
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
+NESTED = functools.reduce(lambda inner, _: [inner], range(400), [0])
+"""Lists in lists, more than OpenEnv can write back."""
 
 PUBLIC = ("task_id", "step", "outcome", "masked", "detail")
 """What a client may know of an episode; how many hidden tests passed, and what the monitor saw, stay on the server."""
@@ -75,6 +79,28 @@ class TestSession:
             assert ask(socket, {"type": "reset", "data": data})["type"] == "error"
             assert ask(socket, {"type": "step", "data": {"txt": 1}})["type"] == "error"
             assert ask(socket, {"type": "reset", "data": {}})["type"] == "observation"
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"type": "step", "data": {"txt": "\ud800"}},
+            {"type": "step", "data": {"text": NESTED}},
+            {"type": "reset", "data": {"\ud800": 1}},
+            {"type": "reset", "data": NESTED},
+            {"type": "state", "data": {"\ud800": 1}},
+            {"type": "reset", "\ud800": 1},
+            {"type": "step", "data": {"text": "x", **{str(number): number for number in range(1000)}}},
+        ],
+        ids=["half", "nested", "half key", "no data", "data too many", "unknown field", "many fields"],
+    )
+    def test_nor_does_what_an_error_could_not_hold(self, server: "EnvServer", message: dict[str, Any]) -> None:
+        with raw(server) as socket:
+            ask(socket, {"type": "reset", "data": {}})
+            reply = ask(socket, message)
+            assert reply["type"] == "error"
+            assert reply["data"]["message"].startswith("bad request: ")
+            assert len(str(reply)) < 500
+            assert ask(socket, {"type": "state"})["data"]["step_count"] == 0
 
     @pytest.mark.parametrize("text", ["", "\0", "\ud800", "😀" * (MAX_TURN_CHARS + 7)], ids=["", "nul", "half", "long"])
     def test_what_a_policy_writes_never_ends_the_session(self, remote: RemoteSWEEnv, text: str) -> None:
