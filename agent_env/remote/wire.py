@@ -13,6 +13,9 @@ KEY_VARIABLE = "REPODOJO_API_KEY"
 BAD_REQUEST = "bad request: "
 """An error that begins so is the client's own mistake; any other is the server's trouble."""
 
+REPLY_SECONDS = 900.0
+"""How long clients wait for an answer unless told otherwise: a submit is answered when it is graded."""
+
 MAX_MESSAGE_BYTES = 12 * MAX_TURN_CHARS + (64 << 10)
 """Longest message: JSON writes one character in up to 12 bytes, so every turn that an episode reads fits."""
 

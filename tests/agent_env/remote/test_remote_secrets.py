@@ -1,6 +1,8 @@
 """What a client of the remote mode never learns."""
 
 import json
+import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,8 +16,11 @@ from agent_env.sandbox.residence import residence_base
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from tasks.pool import Pool
-from tests.agent_env.remote.serving import KEY, ask, get, raw, sandboxes, serving
+from tests.agent_env.remote.serving import KEY, ask, get, raw, sandboxes, serving, until
 from tests.agent_env.turns import bash
+
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
 
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
@@ -134,6 +139,15 @@ class TestSecrets:
         close_all()
         assert sandboxes() == 0
         assert caplog.text.count("/srv/secret is on fire") == 2
+
+    def test_the_key_is_in_no_log(self, server: "EnvServer", caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        logging.getLogger("somebody").debug("listens")
+        with RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+        assert "listens" in caplog.text
+        assert KEY not in caplog.text
+        until(lambda: sandboxes() == 0)
 
     def test_a_closed_environment_stays_closed(self, env: SWEEnv) -> None:
         from agent_env.adapters.openenv_server import SWEEnvironment

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tests.agent_env.remote.serving import (
     KEY,
     SESSIONS,
     ask,
+    is_running,
     raw,
     sandboxes,
     until,
@@ -69,6 +71,26 @@ class TestSession:
         with pytest.raises(BadInputError, match=says):
             remote.reset(options=given)
         assert remote.reset(seed=0)[1]["step"] == 0
+
+    def test_a_reset_that_is_refused_leaves_the_episode(self, remote: RemoteSWEEnv) -> None:
+        remote.reset(seed=0)
+        with pytest.raises(BadInputError, match="no task 'tiny-9'"):
+            remote.reset(options={"task_id": "tiny-9"})
+        assert remote.step(bash("echo goes on"))[0] == "goes on"
+
+    def test_two_at_once(self, remote: RemoteSWEEnv) -> None:
+        remote.reset(seed=0)
+        answers: list[Any] = []
+        busy = threading.Thread(target=lambda: answers.append(remote.step(bash("sleep 1.625; echo first"))))
+        busy.start()
+        until(lambda: is_running("sleep 1.625"))
+        for second in (lambda: remote.step(bash("echo second")), remote.reset):
+            with pytest.raises(EpisodeError, match="one at a time"):
+                second()
+        busy.join(30)
+        [(observation, _, _, truncated, info)] = answers
+        assert (observation, truncated, info["step"]) == ("first", False, 1)
+        assert remote.step(bash("echo second"))[0] == "second"
 
     @pytest.mark.parametrize(
         "data",
@@ -130,6 +152,13 @@ class TestSession:
             assert (last.observation.outcome, last.observation.detail) == ("LimitStopped", "steps")
             with pytest.raises(RuntimeError, match="has ended"):
                 client.step(SWEAction(text=bash("true")))
+
+    def test_openenvs_client_waits_as_long_as_ours(self) -> None:
+        from agent_env.adapters.openenv_client import SWEClient
+
+        url = "http://127.0.0.1:9"
+        assert SWEClient(url)._message_timeout == RemoteSWEEnv(url)._reply_seconds
+        assert SWEClient(base_url=url, message_timeout_s=5.0, headers={"a": "b"})._message_timeout == 5.0
 
     def test_order(self, remote: RemoteSWEEnv) -> None:
         with pytest.raises(EpisodeError, match="call reset"):
