@@ -98,6 +98,7 @@ class Episode:
         self._timeouts = 0
         self._last_stop: StopCause | None = None
         self._interrupted: Limit | None = None
+        self._grading = False
         self._turning = threading.RLock()
 
     def __enter__(self) -> "Episode":
@@ -367,7 +368,7 @@ class Episode:
 
     def _grade(self, sandbox: Sandbox) -> Scored:
         """Stop the agent's sandbox, then grade what it changed elsewhere."""
-        self._last_stop = None  # what fails from here on is not the policy's doing
+        self._grading, self._last_stop = True, None  # what fails from here on is not the policy's doing
         sandbox.stop()
         changes = sandbox.changes()
         if self._watch:
@@ -388,7 +389,7 @@ class Episode:
 
     def _blame(self, error: BaseException) -> Outcome:
         """Whose fault it is that the sandbox failed, or that what it did could not be recorded."""
-        if self._interrupted:
+        if self._interrupted and not self._grading:  # a grading is waited for, and nobody but the machine breaks it
             return LimitStopped(self._interrupted)
         used_up = _USED_UP.get(self._last_stop) if self._last_stop else None
         if used_up and isinstance(error, SandboxError | OSError):

@@ -26,12 +26,14 @@ Env = gymnasium.Env[str, str]
 
 
 def steps(env: Env, count: int) -> list[float]:
-    """Milliseconds of each of so many steps."""
+    """Milliseconds of each of so many steps, none of which may end the episode."""
     times = []
     for _ in range(count):
         begun = time.perf_counter()
-        env.step(STEP)
+        *_, info = env.step(STEP)
         times.append((time.perf_counter() - begun) * 1000)
+        if info["outcome"]:  # a step that fails is a fast one
+            raise RuntimeError(f"an episode ended: {info}")
     return times
 
 
@@ -62,8 +64,8 @@ def main() -> None:
     thread.start()
     while not server.is_ready:
         time.sleep(0.01)
-    together([env.twin() for _ in range(options.sessions)], 1)  # a warm-up
     try:
+        together([env.twin() for _ in range(options.sessions)], 1)  # a warm-up
         rows = {
             f"{options.sessions} in process": together([env.twin() for _ in range(options.sessions)], options.steps),
             f"{options.sessions} remote": together(

@@ -23,8 +23,8 @@ from agent_env.env import SWEEnv
 from agent_env.episode import Episode
 from agent_env.errors import EpisodeError
 from agent_env.outcome import LimitStopped
-from agent_env.remote.wire import BAD_REQUEST
-from tasks.errors import BadInputError
+from agent_env.remote.wire import BAD_REQUEST, refused
+from tasks.errors import BadInputError, InfraError
 
 _log = logging.getLogger("repodojo.remote")
 
@@ -77,8 +77,7 @@ class SWEEnvironment(Environment):
         try:
             wanted = _ResetOptions(seed=seed, episode_id=episode_id, **options)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise BadInputError(f"{BAD_REQUEST}{'.'.join(map(str, first['loc']))[:80]}: {first['msg']}") from None
+            raise refused(error) from None
         if wanted.task_id is not None and wanted.task_id not in self._ids:
             raise BadInputError(
                 f"{BAD_REQUEST}no task {wanted.task_id[:200]!r} among the {len(self._ids)} that are served"
@@ -102,33 +101,36 @@ class SWEEnvironment(Environment):
         """
         del timeout_s, options
         self._require_open()
-        if too_old := self._end_overdue():
-            return too_old
         try:
-            text, reward, terminated, _, info = self._env.step(action.text)
+            return self._end_overdue() or self._take_turn(action.text)
         except EpisodeError:
             if too_old := self._end_overdue():  # its timer came first
                 return too_old
             raise
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("step", error)
+
+    def _take_turn(self, said: str) -> SWEObservation:
+        text, reward, terminated, _, info = self._env.step(said)
         done = info["outcome"] is not None  # which its timer may have set since the turn
         if done:
             self._stop_timer()
         if info["masked"]:
             _log.error("task %s: %s", info["task_id"], info["detail"])
         return SWEObservation(
-            done=done, reward=reward if done else None, text=text, truncated=done and not terminated, **_public(info)
+            done=done,
+            reward=reward if done and not info["masked"] else None,
+            text=text,
+            truncated=done and not terminated,
+            **_public(info),
         )
 
     @property
     def state(self) -> SWEState:
-        """Where the session stands. An overdue episode is ended here as well."""
+        """Where the session stands. OpenEnv asks in the thread of all sessions, so nothing is waited for here."""
         episode = self._env.episode
         if episode is None:
             return SWEState()
-        if not episode.outcome and self._is_overdue():
-            episode.close()
         outcome = episode.outcome.name if episode.outcome else None
         return SWEState(episode_id=self._episode_id, step_count=episode.steps, task_id=episode.task.id, outcome=outcome)
 
@@ -137,10 +139,14 @@ class SWEEnvironment(Environment):
         return EnvironmentMetadata(name="RepoDojo/SWE-v0", description="Software-engineering tasks, texts in and out.")
 
     def close(self) -> None:
-        """End the episode, close its sandbox, and open no other."""
+        """End the episode, close its sandbox, and open no other. What fails is told in the log alone: OpenEnv passes
+        over errors here, and other environments are still to be closed."""
         self._closed = True
         self._stop_timer()
-        self._env.close()
+        try:
+            self._env.close()
+        except (InfraError, OSError) as error:
+            _log.error("a session could not be cleared away: %s: %s", type(error).__name__, error)
         _live.discard(self)
 
     def _start_timer(self) -> None:

@@ -4,18 +4,32 @@ Nothing here tells how the hidden tests judged beyond the reward itself: no grad
 tests, and no words of the machine about its own failures, which may hold paths.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from openenv.core.env_server.types import Action, Observation, State
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 
-from agent_env.remote.wire import encodable
+from agent_env.remote.wire import encodable, refused
 
 
 class SWEAction(Action):
     """One turn: what the policy wrote, tool calls included."""
 
     text: Annotated[str, BeforeValidator(encodable)]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As pydantic's, but what is wrong is told without what was given: OpenEnv would send that back, and end the
+        session where JSON cannot hold it.
+
+        Raises:
+            BadInputError: ``obj`` is no action.
+        """
+        try:
+            action: Self = super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise refused(error) from None
+        return action
 
 
 class SWEObservation(Observation):

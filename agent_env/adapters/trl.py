@@ -7,11 +7,13 @@ TRL makes instances without arguments, calls ``reset`` with the columns of a row
 the row's prompt, and asks ``get_reward`` when a rollout is over. The module imports nothing of TRL.
 """
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from agent_env.env import SWEEnv
 from agent_env.sandbox.base import WORK_DIR
 from agent_env.tools.calls import ToolCall
+from tasks.errors import InfraError
 from tasks.task import Task
 
 
@@ -48,7 +50,8 @@ class TRLEnvironment:
     def get_reward(self) -> float | None:
         """The reward of the episode, 0 where the work was not submitted; None, which TRL leaves out, where the machine
         failed. Ends the episode."""
-        self._env.close()
+        with suppress(InfraError, OSError):  # the outcome is InfraFailed then
+            self._env.close()
         outcome = self._env.episode.outcome if self._env.episode else None
         return None if outcome is None or outcome.masked else outcome.reward
 

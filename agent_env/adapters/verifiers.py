@@ -15,6 +15,7 @@ import verifiers.v1 as vf
 from verifiers.v1.harnesses.null import NullHarnessConfig
 from verifiers.v1.runtimes import SubprocessConfig
 
+from agent_env.async_env import AsyncSWEEnv
 from agent_env.env import SWEEnv
 from agent_env.grading.states import gold_edits
 from tasks.errors import BadInputError, InfraError
@@ -105,22 +106,22 @@ class SWEAgentEnv(vf.Env[SWEAgentEnvConfig]):
             InfraError: the machine failed: verifiers records an error, and no reward.
         """
         data = task.data
-        env = open_env(data.pool, data.split, data.sandbox, data.max_steps).twin()
-        try:
-            prompt, info = await asyncio.to_thread(env.reset, options={"task_id": data.task_id})
+        inner = open_env(data.pool, data.split, data.sandbox, data.max_steps).twin()
+        async with AsyncSWEEnv(inner) as env:
+            prompt, _ = await env.reset(options={"task_id": data.task_id})
             async with agents.agent.interaction(task) as interaction:
                 segment = await interaction.turn(prompt)
                 reward, done = 0.0, False
                 while not (segment.terminated or done):
-                    said, reward, *ends, info = await asyncio.to_thread(env.step, segment.last_reply)
-                    done = any(ends)
+                    said, earned, *ends, _ = await env.step(segment.last_reply)
+                    reward, done = float(earned), any(ends)
                     if not done:
                         segment = await interaction.turn(said)
+                await env.close()
+                info = inner.info()
                 if info["masked"]:
                     raise InfraError(info["detail"])
                 interaction.trace.info["repodojo"] = {"reward": reward, "outcome": info["outcome"]}
-        finally:
-            await asyncio.to_thread(env.close)
 
 
 @cache

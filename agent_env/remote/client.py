@@ -6,9 +6,12 @@ protocol and needs the package ``websockets`` alone.
 """
 
 import json
+import logging
 import os
 import ssl
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +25,7 @@ from agent_env import given
 from agent_env.errors import EpisodeError
 from agent_env.outcome import InfraFailed
 from agent_env.remote.errors import RemoteError
-from agent_env.remote.wire import BAD_REQUEST, KEY_VARIABLE, encodable
+from agent_env.remote.wire import BAD_REQUEST, KEY_VARIABLE, REPLY_SECONDS, encodable
 from agent_env.spaces import TextSpace
 from tasks.errors import BadInputError
 
@@ -39,7 +42,7 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
     """One session with a server that `repodojo serve` started.
 
     The session is opened by the first ``reset`` and by one that finds the connection lost, as after a silence longer
-    than the server allows; seeds are the server's to keep, so then give one again.
+    than the server allows; seeds are the server's to keep, so then give one again. One ``reset`` or ``step`` at a time.
 
     Args:
         url: ``http://HOST:PORT`` or, with TLS, ``https://HOST:PORT``.
@@ -60,7 +63,7 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
         *,
         api_key: str | None = None,
         tls_ca: str | Path | None = None,
-        reply_seconds: float = 900.0,
+        reply_seconds: float = REPLY_SECONDS,
     ) -> None:
         self._url, self._tls = _socket_url(given.text("url", url, "http://HOST:PORT or https://HOST:PORT"), tls_ca)
         self._key = _checked_key(api_key if api_key is not None else os.environ.get(KEY_VARIABLE))
@@ -68,6 +71,7 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
         self._socket: ClientConnection | None = None
         self._session = ExitStack()
         self._info: dict[str, Any] | None = None
+        self._asking = threading.RLock()
         self.observation_space = TextSpace()
         self.action_space = TextSpace()
 
@@ -78,55 +82,74 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
         """Start an episode, on the task ``options["task_id"]`` or on one that the seed picks; the prompt comes back.
 
         Raises:
-            BadInputError: no such option or task, or the API key is refused.
+            BadInputError: no such option or task, or the API key is refused; a running episode goes on.
+            EpisodeError: another thread waits for an answer.
             RemoteError: the server cannot be reached, is full, or failed.
         """
         super().reset(seed=given.seed(seed))
         options = given.options(options)
         if unknown := sorted(set(options) - {"task_id"}):
             raise BadInputError(f"unknown reset options {unknown}; expected 'task_id' or none")
-        self._info = None
         wanted = {key: value for key, value in (("seed", seed), *options.items()) if value is not None}
         if "task_id" in wanted:
             wanted["task_id"] = encodable(given.text("task_id", wanted["task_id"], "a task's id"))
-        if self._socket is not None and self._socket.state is not State.OPEN:
-            self._drop()  # as after a silence longer than the server allows
-        if self._socket is None:
-            self._connect()
-        reply = self._ask({"type": "reset", "data": wanted})
-        text, self._info = _read_observation(reply)
-        return text, dict(self._info)
+        with self._one_at_a_time():
+            if self._socket is None or self._socket.state is not State.OPEN:
+                self._info = None
+                self._drop()  # as after a silence longer than the server allows
+                self._connect()
+            try:
+                reply = self._ask({"type": "reset", "data": wanted})
+            except RemoteError:
+                self._info = None
+                raise
+            text, info = _read_observation(reply)
+            self._info = info
+            return text, dict(info)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Take one turn of the policy.
 
         Raises:
-            EpisodeError: no episode is running.
+            EpisodeError: no episode is running, or another thread waits for an answer.
             BadInputError: ``action`` is not text.
         """
-        info = self._info
-        if info is None or info["outcome"]:
-            raise EpisodeError("no episode is running: call reset() first")
         if not isinstance(action, str):
             raise BadInputError(f"an action is the policy's text (str); got {type(action).__name__}")
-        try:
-            reply = self._ask({"type": "step", "data": {"text": encodable(action)}})
-        except RemoteError as error:
-            # Of the copy: `close` in another thread has taken away the one of this session.
-            self._info = info | {"outcome": InfraFailed.name, "masked": True, "detail": str(error)}
-            self._drop()
-            return "[the connection to the server failed]", 0.0, False, True, dict(self._info)
-        text, self._info = _read_observation(reply)
-        truncated = bool(reply["observation"]["truncated"])
-        return text, float(reply["reward"] or 0.0), reply["done"] and not truncated, truncated, dict(self._info)
+        with self._one_at_a_time():
+            info = self._info
+            if info is None or info["outcome"]:
+                raise EpisodeError("no episode is running: call reset() first")
+            try:
+                reply = self._ask({"type": "step", "data": {"text": encodable(action)}})
+            except RemoteError as error:
+                self._info = info | {"outcome": InfraFailed.name, "masked": True, "detail": str(error)}
+                return "[the connection to the server failed]", 0.0, False, True, dict(self._info)
+            text, self._info = _read_observation(reply)
+            truncated = bool(reply["observation"]["truncated"])
+            return text, float(reply["reward"] or 0.0), reply["done"] and not truncated, truncated, dict(self._info)
 
     def close(self) -> None:
-        """End the session; its sandbox is closed by the server. Safe to call twice."""
-        self._info = None
+        """End the session; its sandbox is closed by the server. Safe to call twice, and while a step of another thread
+        waits, which then ends its episode as masked; a reset that connects is waited for."""
         self._drop()
+        with self._asking:
+            self._drop()
+            self._info = None
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        if not self._asking.acquire(blocking=False):
+            raise EpisodeError("another reset or step of this session still waits for its answer: one at a time")
+        try:
+            yield
+        finally:
+            self._asking.release()
 
     def _connect(self) -> None:
         local = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
+        logger = logging.getLogger("repodojo.remote.socket")
+        logger.setLevel(logging.INFO)  # at DEBUG it would tell every header, the key among them
         try:
             connection = connect(
                 self._url,
@@ -136,6 +159,7 @@ class RemoteSWEEnv(gymnasium.Env[str, str]):
                 compression=None,
                 max_size=LONGEST_REPLY,
                 ping_timeout=PONG_SECONDS,
+                logger=logger,
             )
             self._socket = self._session.enter_context(connection)
         except InvalidStatus as error:
@@ -187,7 +211,7 @@ def _read_observation(reply: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _socket_url(url: str, tls_ca: str | Path | None) -> tuple[str, ssl.SSLContext | None]:
     """The address of the session, and how to check the server's certificate."""
     scheme, found, rest = url.partition("://")
-    if not found or scheme not in _SCHEMES or not urlsplit(url).hostname:
+    if not found or scheme not in _SCHEMES or not _has_host(url):
         raise BadInputError(f"the server's url is {url!r}; expected http://HOST:PORT or https://HOST:PORT")
     address = f"{_SCHEMES[scheme]}://{rest.rstrip('/')}/ws"
     if _SCHEMES[scheme] == "ws":
@@ -198,6 +222,15 @@ def _socket_url(url: str, tls_ca: str | Path | None) -> tuple[str, ssl.SSLContex
         return address, ssl.create_default_context(cafile=given.path("tls_ca", tls_ca) if tls_ca is not None else None)
     except (OSError, ssl.SSLError) as error:
         raise BadInputError(f"{tls_ca} is no certificate of an authority (expected a PEM file): {error}") from error
+
+
+def _has_host(url: str) -> bool:
+    """Whether it names a host, and a port that can be one if any."""
+    try:
+        split = urlsplit(url)
+        return bool(split.hostname) and split.port != 0
+    except ValueError:
+        return False
 
 
 def _checked_key(key: object) -> str | None:

@@ -1,7 +1,7 @@
 """What stands between the network and the OpenEnv application: an ASGI middleware that lets sessions through, no more.
 
 Every request, the upgrade to a WebSocket included, must carry the API key, if there is one. Only the routes of
-``ROUTES`` exist; only the messages of ``MESSAGES`` reach a session; one that stays silent too long is ended.
+``ROUTES`` exist; only messages in the form of ``MESSAGES`` reach a session; one that stays silent too long is ended.
 A browser is never a client: a request that a web page makes (it carries ``Origin``) is refused, so that a page which a
 user of this machine opens cannot talk to a server on loopback. Not a guarantee: many slow connections without a key are
 not fended off; a reverse proxy does that.
@@ -14,6 +14,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
+from agent_env.remote.wire import BAD_REQUEST
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,11 +25,15 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 ROUTES = {("http", "/health"), ("http", "/metadata"), ("http", "/schema"), ("websocket", "/ws")}
 """Kind of request and path; the HTTP ones by GET alone."""
 
-MESSAGES = frozenset({"reset", "step", "state", "close"})
-"""Types of messages in a session. OpenEnv's ``mcp`` could open sessions beside the one that sends it."""
+MESSAGES = {"reset": True, "step": True, "state": False, "close": False}
+"""Types of messages in a session, and whether they hold data. OpenEnv's ``mcp`` could open sessions beside the one that
+sends it."""
 
-CLOSED_IDLE, CLOSED_REFUSED = 4008, 4000
-"""Close codes of a session that stayed silent, and of one that sent what is no message."""
+MOST_FIELDS = 16
+"""Most fields of a message's data: those that a schema refuses cost a hundred times their length."""
+
+CLOSED_GONE, CLOSED_IDLE, CLOSED_REFUSED = 1006, 4008, 4000
+"""Close codes of a session whose client has gone, that stayed silent, and that sent what is no message."""
 
 
 class _Refusal(NamedTuple):
@@ -92,13 +98,21 @@ class _Session:
 
     async def receive(self) -> Message:
         """The next message for the application; a disconnect where the session is ended here."""
-        try:
-            message = await asyncio.wait_for(self._receive(), self._idle_seconds)
-        except TimeoutError:
-            return await self._end(CLOSED_IDLE, f"the session was silent for {self._idle_seconds:g} s")
-        if message["type"] == "websocket.receive" and not _is_message(message.get("text")):
-            return await self._end(CLOSED_REFUSED, f"expected a JSON object of type {', '.join(sorted(MESSAGES))}")
-        return message
+        while not self._over:
+            try:
+                message = await asyncio.wait_for(self._receive(), self._idle_seconds)
+            except TimeoutError:
+                return await self._end(CLOSED_IDLE, f"the session was silent for {self._idle_seconds:g} s")
+            if message["type"] != "websocket.receive":
+                return message
+            said = _read_message(message.get("text"))
+            if said is None:
+                return await self._end(CLOSED_REFUSED, f"expected a JSON object of type {', '.join(sorted(MESSAGES))}")
+            complaint = _complaint(said)
+            if not complaint:
+                return message
+            await self._answer(complaint)
+        return await self._end(CLOSED_GONE, "the client has gone")  # what it had sent ahead is not run
 
     async def send(self, message: Message) -> None:
         """Pass on what the application sends, unless the session is over or its client has gone meanwhile."""
@@ -108,6 +122,11 @@ class _Session:
             except OSError:  # the application learns it from its next receive
                 self._over = True
 
+    async def _answer(self, complaint: str) -> None:
+        """An error in OpenEnv's form; its own would hold all that was given, and end the session where JSON cannot."""
+        data = {"message": f"{BAD_REQUEST}{complaint}", "code": "VALIDATION_ERROR"}
+        await self.send({"type": "websocket.send", "text": json.dumps({"type": "error", "data": data})})
+
     async def _end(self, code: int, why: str) -> Message:
         if not self._over:
             self._over = True
@@ -115,14 +134,26 @@ class _Session:
         return {"type": "websocket.disconnect", "code": code, "reason": why}
 
 
-def _is_message(text: object) -> bool:
+def _read_message(text: object) -> dict[str, Any] | None:
     if not isinstance(text, str):
-        return False
+        return None
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(message, dict) and isinstance(message.get("type"), str) and message["type"] in MESSAGES
+        return None
+    is_one = isinstance(message, dict) and isinstance(message.get("type"), str) and message["type"] in MESSAGES
+    return message if is_one else None
+
+
+def _complaint(message: dict[str, Any]) -> str:
+    """What is wrong with its fields, or nothing."""
+    kind, data = message["type"], message.get("data", {})
+    known = ["type", "data"] if MESSAGES[kind] else ["type"]
+    if unknown := len(set(message) - set(known)):
+        return f"a message of type {kind} holds {unknown} unknown fields; expected {' and '.join(known)} alone"
+    if not isinstance(data, dict):
+        return f"data is a {type(data).__name__}; expected an object"
+    return f"data has {len(data)} fields; expected at most {MOST_FIELDS}" if len(data) > MOST_FIELDS else ""
 
 
 def _headers(scope: Scope, name: bytes) -> list[bytes]:

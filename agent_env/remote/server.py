@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +119,7 @@ class EnvServer:
         with contextlib.ExitStack() as stack:
             stack.callback(close_all)
             stack.callback(self._socket.close)
-            stack.enter_context(_quiet_signals())
+            stack.enter_context(_signals_to(self.stop))
             log = logging.getLogger("uvicorn.error")
             log.addFilter(_is_news)
             stack.callback(log.removeFilter, _is_news)
@@ -142,11 +142,12 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more at the end, which would skip what is left to do here."""
+def _signals_to(stop: Callable[[], None]) -> Iterator[None]:
+    """Have signals stop the server also before uvicorn listens to them. uvicorn raises the one that ended it once more
+    at the end, which would skip what is left to do here."""
     handled = (signal.SIGTERM, signal.SIGINT)
     try:
-        before = {number: signal.signal(number, lambda *_: None) for number in handled}
+        before = {number: signal.signal(number, lambda *_: stop()) for number in handled}
     except ValueError:  # not the main thread: signals are not ours
         yield
         return

@@ -16,6 +16,7 @@ from trl.chat_template_utils import qwen3_chat_template
 
 from agent_env.adapters.trl import TRLEnvironment, dataset_rows, environment_class
 from agent_env.env import SWEEnv
+from agent_env.errors import SandboxError
 from agent_env.store import EnvironmentStore
 from agent_env.tools.toolbox import Toolbox
 from tasks.errors import BadInputError
@@ -69,6 +70,20 @@ def test_a_machine_that_fails_is_no_reward(rollout: TRLEnvironment) -> None:
     assert rollout._env.episode._sandbox is not None
     rollout._env.episode._sandbox.close()
     rollout.bash(command="true")
+    assert rollout.get_reward() is None
+
+
+def test_nor_is_one_that_cannot_be_cleared_away(rollout: TRLEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rollout._env.episode is not None
+    sandbox = rollout._env.episode._sandbox
+    assert sandbox is not None
+    close = sandbox.close
+
+    def close_badly() -> None:
+        close()
+        raise SandboxError("the disk is on fire")
+
+    monkeypatch.setattr(sandbox, "close", close_badly)
     assert rollout.get_reward() is None
 
 

@@ -69,6 +69,7 @@ def test_oracle_one_noop_zero(graded_pool: Pool, store: EnvironmentStore, python
     assert solved["info"]["repodojo"] == {"reward": 1.0, "outcome": "Scored"}
     assert found["sound"] is True
     assert found["key"] == task.id
+    assert found["left"] == 0
     prompt, _ = SWEEnv(pool=graded_pool, store=store).twin().reset(options={"task_id": task.id})
     assert found["heard"][0] == [{"role": "user", "content": prompt}]
     assert len(found["heard"]) == len(oracle) + 1

@@ -107,6 +107,21 @@ class TestEnd:
         with pytest.raises(SandboxError):
             opened[0].run("true", timeout=1)
 
+    def test_a_grading_that_fails_is_no_reward_of_one_that_interrupts(
+        self, bench: Workbench, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        episode = Episode(task, bench)
+
+        def grade(*_: object) -> None:
+            threading.Thread(target=episode.interrupt, args=("time",)).start()
+            while not episode._interrupted:
+                pass
+            raise SandboxError("the disk is on fire")
+
+        monkeypatch.setattr(bench, "grade", grade)
+        assert play(episode, [SUBMIT]) == InfraFailed("SandboxError: the disk is on fire")
+        assert episode._sandbox is None
+
     def test_a_machine_that_fails_is_no_reward(self, bench: Workbench, task: Task) -> None:
         episode = Episode(task, broken_bench(bench, 1))
         outcome = play(episode, [bash("true"), bash("true")])

@@ -3,13 +3,15 @@
     python verifiers_rollout.py < {"pool": ..., "task_id": ..., "scripts": [[turn, ...], ...]}
 
 In place of a turn's text null says that the machine fails while the model thinks. Prints one JSON object: the rewards
-and outcomes, whether the task is sound, and what was sent to the model.
+and outcomes, whether the task is sound, what was sent to the model, and how many sandboxes a rollout leaves that is
+cancelled at its start.
 """
 
 import asyncio
 import json
 import sys
 import threading
+from collections.abc import Coroutine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +21,7 @@ from verifiers.v1.configs.client import EvalClientConfig
 from verifiers.v1.configs.env import EnvConfig
 from verifiers.v1.utils.loaders import load_environment, resolve_env_config
 
+from agent_env.env import SWEEnv
 from agent_env.sandbox.local import _live
 from tests.agent_env.turns import bash
 
@@ -57,6 +60,33 @@ class Scripted(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+async def left_by_cancelled(rollout: Coroutine[Any, Any, Any]) -> int:
+    """How many sandboxes it leaves where it is cancelled just before its episode is there to be closed."""
+    begun, closed, ended = (threading.Event() for _ in range(3))
+    reset, close = SWEEnv.reset, SWEEnv.close
+
+    def late(env: SWEEnv, **options: Any) -> Any:
+        begun.set()
+        closed.wait(30)
+        try:
+            return reset(env, **options)
+        finally:
+            ended.set()
+
+    def told(env: SWEEnv) -> None:
+        close(env)
+        closed.set()
+
+    SWEEnv.reset, SWEEnv.close = late, told  # type: ignore[method-assign, assignment]
+    running = asyncio.create_task(rollout)
+    await asyncio.to_thread(begun.wait, 30)
+    running.cancel()
+    await asyncio.wait([running])
+    await asyncio.to_thread(ended.wait, 30)
+    SWEEnv.reset, SWEEnv.close = reset, close  # type: ignore[method-assign]
+    return len(_live)
+
+
 async def main() -> None:
     given = json.load(sys.stdin)
     config: EnvConfig = resolve_env_config(
@@ -84,9 +114,11 @@ async def main() -> None:
                     "trace": trace.model_dump_json() if trace else None,
                 }
             )
+        left = await left_by_cancelled(env.run_episode(task, ModelContext(model="scripted", client=client)))
     sound = await task.validate(None)
     server.shutdown()
-    sys.stdout.write(json.dumps({"episodes": shown, "sound": sound, "heard": Scripted.heard, "key": task.key}) + "\n")
+    told = {"episodes": shown, "sound": sound, "heard": Scripted.heard, "key": task.key, "left": left}
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 asyncio.run(main())

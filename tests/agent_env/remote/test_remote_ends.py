@@ -50,6 +50,34 @@ class TestEnds:
         until(lambda: sandboxes() == 0)
         assert not caplog.records
 
+    def test_a_client_that_vanishes_behind_what_it_sent_ahead(
+        self, server: "EnvServer", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+
+        begun, ended = [], threading.Event()
+        reset, close = SWEEnvironment.reset, SWEEnvironment.close
+
+        def counted(session: SWEEnvironment, **options: Any) -> Any:
+            begun.append(options)
+            return reset(session, **options)
+
+        def told(session: SWEEnvironment) -> None:
+            close(session)
+            ended.set()
+
+        monkeypatch.setattr(SWEEnvironment, "reset", counted)
+        monkeypatch.setattr(SWEEnvironment, "close", told)
+        with raw(server) as socket:
+            for seed in range(50):
+                socket.protocol.send_text(json.dumps({"type": "reset", "data": {"seed": seed}}).encode())
+            socket.socket.sendall(b"".join(socket.protocol.data_to_send()))  # in one piece, read as one
+            until(lambda: bool(begun))
+            socket.socket.close()
+        assert ended.wait(60)
+        assert len(begun) < 25
+        assert sandboxes() == 0
+
     def test_silence(self, env: SWEEnv) -> None:
         with serving(env, idle_seconds=0.2) as server, RemoteSWEEnv(server.url, api_key=KEY) as remote:
             with raw(server) as socket:
@@ -120,7 +148,7 @@ class TestEnds:
             assert sandboxes() == 0
             with raw(server) as socket:
                 ask(socket, {"type": "reset", "data": {}})
-                assert ask(socket, {"type": "state"})["data"]["outcome"] == "LimitStopped"
+                until(lambda: ask(socket, {"type": "state"})["data"]["outcome"] == "LimitStopped")
 
     @pytest.mark.parametrize(
         "message",
@@ -238,6 +266,21 @@ class TestEnds:
         assert not is_running("sleep 60.25")
         assert sandboxes() == 0
         remote.close()
+
+
+def test_a_signal_before_it_listens(env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agent_env.remote.server import EnvServer, ServeOptions
+
+    server = EnvServer(env, ServeOptions(port=0))
+    run = server._server.run
+
+    def run_late(**options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        assert server._server.should_exit
+        run(**options)
+
+    monkeypatch.setattr(server._server, "run", run_late)
+    server.serve()
 
 
 @pytest.mark.slow

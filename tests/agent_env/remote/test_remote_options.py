@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
 
 
+URLS_THAT_ARE_NONE = [
+    *("", "localhost:8200", "ftp://localhost", "http://"),
+    *("http://localhost:82000", "http://localhost:x", "http://localhost:0", "http://[::1"),
+]
+
+
 class TestOptions:
     @pytest.mark.parametrize(
         ("given", "says"),
@@ -53,7 +59,7 @@ class TestOptions:
         with RemoteSWEEnv(server.url) as remote:
             assert remote.reset()[1]["step"] == 0
 
-    @pytest.mark.parametrize("url", ["", "localhost:8200", "ftp://localhost", "http://"])
+    @pytest.mark.parametrize("url", URLS_THAT_ARE_NONE)
     def test_urls_that_are_none(self, url: str) -> None:
         with pytest.raises(BadInputError, match="expected http://HOST:PORT"):
             RemoteSWEEnv(url)

@@ -1,6 +1,8 @@
 """What a client of the remote mode never learns."""
 
 import json
+import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +16,27 @@ from agent_env.sandbox.residence import residence_base
 from agent_env.scripted import noop_actions, oracle_actions
 from agent_env.store import EnvironmentStore
 from tasks.pool import Pool
-from tests.agent_env.remote.serving import KEY, ask, get, raw, sandboxes, serving
+from tests.agent_env.remote.serving import KEY, ask, get, raw, sandboxes, serving, until
 from tests.agent_env.turns import bash
 
+if TYPE_CHECKING:
+    from agent_env.remote.server import EnvServer
+
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
+
+def close_badly(env: SWEEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the sandbox of the running episode close, and say that it did not."""
+    assert env.episode is not None
+    sandbox = env.episode._sandbox
+    assert sandbox is not None
+    close = sandbox.close
+
+    def closing() -> None:
+        close()
+        raise SandboxError("/srv/secret is on fire")
+
+    monkeypatch.setattr(sandbox, "close", closing)
 
 
 class TestSecrets:
@@ -87,7 +106,48 @@ class TestSecrets:
         session._env.episode._sandbox.close()
         observation = session.step(SWEAction(text=bash("true")))
         assert (observation.outcome, observation.masked, observation.detail) == ("InfraFailed", True, "")
+        assert (observation.done, observation.reward) == (True, None)  # a client that knows no mask has no reward
         assert "SandboxError" in caplog.text
+
+    def test_nor_where_an_old_episode_cannot_be_cleared_away(
+        self, env: SWEEnv, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment
+        from agent_env.adapters.openenv_types import SWEAction
+
+        session = SWEEnvironment(env)
+        session.reset(seed=0)
+        close_badly(session._env, monkeypatch)
+        monkeypatch.setattr(session, "_is_overdue", lambda: True)
+        assert session.state.outcome is None
+        with pytest.raises(RuntimeError, match="its log says how") as told:
+            session.step(SWEAction(text=bash("true")))
+        assert "fire" not in str(told.value)
+        assert session.state.outcome == "InfraFailed"
+        assert "/srv/secret is on fire" in caplog.text
+        session.close()
+
+    def test_one_that_cannot_be_closed_keeps_no_other_open(
+        self, env: SWEEnv, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from agent_env.adapters.openenv_server import SWEEnvironment, close_all
+
+        sessions = [SWEEnvironment(env) for _ in range(2)]
+        for session in sessions:
+            session.reset(seed=0)
+            close_badly(session._env, monkeypatch)
+        close_all()
+        assert sandboxes() == 0
+        assert caplog.text.count("/srv/secret is on fire") == 2
+
+    def test_the_key_is_in_no_log(self, server: "EnvServer", caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        logging.getLogger("somebody").debug("listens")
+        with RemoteSWEEnv(server.url, api_key=KEY) as remote:
+            remote.reset(seed=0)
+        assert "listens" in caplog.text
+        assert KEY not in caplog.text
+        until(lambda: sandboxes() == 0)
 
     def test_a_closed_environment_stays_closed(self, env: SWEEnv) -> None:
         from agent_env.adapters.openenv_server import SWEEnvironment

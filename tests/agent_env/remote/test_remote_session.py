@@ -1,6 +1,8 @@
 """Sessions of the remote mode with the real OpenEnv package: they are the same environment, whatever a client sends."""
 
 import contextlib
+import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from tests.agent_env.remote.serving import (
     KEY,
     SESSIONS,
     ask,
+    is_running,
     raw,
     sandboxes,
     until,
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from agent_env.remote.server import EnvServer
 
 pytestmark = pytest.mark.slow  # OpenEnv alone takes seconds to import
+
+NESTED = functools.reduce(lambda inner, _: [inner], range(400), [0])
+"""Lists in lists, more than OpenEnv can write back."""
 
 PUBLIC = ("task_id", "step", "outcome", "masked", "detail")
 """What a client may know of an episode; how many hidden tests passed, and what the monitor saw, stay on the server."""
@@ -66,6 +72,26 @@ class TestSession:
             remote.reset(options=given)
         assert remote.reset(seed=0)[1]["step"] == 0
 
+    def test_a_reset_that_is_refused_leaves_the_episode(self, remote: RemoteSWEEnv) -> None:
+        remote.reset(seed=0)
+        with pytest.raises(BadInputError, match="no task 'tiny-9'"):
+            remote.reset(options={"task_id": "tiny-9"})
+        assert remote.step(bash("echo goes on"))[0] == "goes on"
+
+    def test_two_at_once(self, remote: RemoteSWEEnv) -> None:
+        remote.reset(seed=0)
+        answers: list[Any] = []
+        busy = threading.Thread(target=lambda: answers.append(remote.step(bash("sleep 1.625; echo first"))))
+        busy.start()
+        until(lambda: is_running("sleep 1.625"))
+        for second in (lambda: remote.step(bash("echo second")), remote.reset):
+            with pytest.raises(EpisodeError, match="one at a time"):
+                second()
+        busy.join(30)
+        [(observation, _, _, truncated, info)] = answers
+        assert (observation, truncated, info["step"]) == ("first", False, 1)
+        assert remote.step(bash("echo second"))[0] == "second"
+
     @pytest.mark.parametrize(
         "data",
         [{"seed": "x"}, {"seed": -1}, {"seed": 1 << 70}, {"task_id": ["tiny-total"]}, {"split": "all"}, {"self": 1}],
@@ -75,6 +101,28 @@ class TestSession:
             assert ask(socket, {"type": "reset", "data": data})["type"] == "error"
             assert ask(socket, {"type": "step", "data": {"txt": 1}})["type"] == "error"
             assert ask(socket, {"type": "reset", "data": {}})["type"] == "observation"
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"type": "step", "data": {"txt": "\ud800"}},
+            {"type": "step", "data": {"text": NESTED}},
+            {"type": "reset", "data": {"\ud800": 1}},
+            {"type": "reset", "data": NESTED},
+            {"type": "state", "data": {"\ud800": 1}},
+            {"type": "reset", "\ud800": 1},
+            {"type": "step", "data": {"text": "x", **{str(number): number for number in range(1000)}}},
+        ],
+        ids=["half", "nested", "half key", "no data", "data too many", "unknown field", "many fields"],
+    )
+    def test_nor_does_what_an_error_could_not_hold(self, server: "EnvServer", message: dict[str, Any]) -> None:
+        with raw(server) as socket:
+            ask(socket, {"type": "reset", "data": {}})
+            reply = ask(socket, message)
+            assert reply["type"] == "error"
+            assert reply["data"]["message"].startswith("bad request: ")
+            assert len(str(reply)) < 500
+            assert ask(socket, {"type": "state"})["data"]["step_count"] == 0
 
     @pytest.mark.parametrize("text", ["", "\0", "\ud800", "😀" * (MAX_TURN_CHARS + 7)], ids=["", "nul", "half", "long"])
     def test_what_a_policy_writes_never_ends_the_session(self, remote: RemoteSWEEnv, text: str) -> None:
@@ -104,6 +152,13 @@ class TestSession:
             assert (last.observation.outcome, last.observation.detail) == ("LimitStopped", "steps")
             with pytest.raises(RuntimeError, match="has ended"):
                 client.step(SWEAction(text=bash("true")))
+
+    def test_openenvs_client_waits_as_long_as_ours(self) -> None:
+        from agent_env.adapters.openenv_client import SWEClient
+
+        url = "http://127.0.0.1:9"
+        assert SWEClient(url)._message_timeout == RemoteSWEEnv(url)._reply_seconds
+        assert SWEClient(base_url=url, message_timeout_s=5.0, headers={"a": "b"})._message_timeout == 5.0
 
     def test_order(self, remote: RemoteSWEEnv) -> None:
         with pytest.raises(EpisodeError, match="call reset"):
