@@ -53,7 +53,7 @@ with open(f'/proc/{sys.argv[1]}/fd/4', 'wb') as stream:
 def start(box: Sandbox, python: str, program: str) -> str:
     """A command that starts a program which beats, in the background, and waits for its first beat."""
     box.write("/tmp/daemon.py", program.encode())
-    return f"{python} /tmp/daemon.py $PPID & until [ -e /tmp/beat ]; do :; done; "
+    return f"{python} /tmp/daemon.py $PPID & until [ -e /tmp/beat ]; do sleep 0.01; done"
 
 
 def beats(box: Sandbox) -> bool:
@@ -66,14 +66,15 @@ def beats(box: Sandbox) -> bool:
 @pytest.mark.parametrize("program", [WANDERS, HEADLESS], ids=["wanders", "headless"])
 def test_a_timeout_kills_a_daemon_that_hides(fresh: Sandbox, python: str, program: str) -> None:
     for _ in range(12):
-        done = fresh.run(f"{start(fresh, python, program)} sleep 30", timeout=0.4)
+        text(fresh, start(fresh, python, program))
+        done = fresh.run("sleep 30", timeout=0.2)
         assert done.stopped is StopCause.TIMEOUT
         assert not beats(fresh)
         text(fresh, "rm /tmp/beat")
 
 
 def test_a_timeout_kills_a_daemon_that_passes_for_the_shell(fresh: Sandbox, python: str) -> None:
-    fresh.run(f"{start(fresh, python, IMPOSTOR)} sleep 1", timeout=10)
+    fresh.run(f"{start(fresh, python, IMPOSTOR)}; sleep 1", timeout=10)
     fresh.run("sleep 30", timeout=0.4)
     assert not beats(fresh)
     assert text(fresh, "echo ok") == "ok\n"
@@ -113,6 +114,6 @@ def test_nothing_runs_while_files_are_frozen(
 
 def test_a_stopped_job_is_stopped_still_after_a_snapshot(fresh: Sandbox) -> None:
     text(fresh, "state() { cut -d ' ' -f 3 /proc/$1/stat; }; sleep 300 & job=$!; sleep 300 & other=$!")
-    text(fresh, 'kill -STOP $job; until [ "$(state $job; state $other)" = $\'T\\nS\' ]; do sleep 0.01; done')
+    text(fresh, "kill -STOP $job; until [ \"$(state $job; state $other)\" = $'T\\nS' ]; do sleep 0.01; done")
     fresh.snapshot().close()
     assert text(fresh, "state $job; state $other").split() == ["T", "S"]

@@ -74,7 +74,7 @@ def test_a_changed_environment_is_refused(tmp_path: Path, environment: Environme
 
 
 def test_a_missing_environment_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PoolError, match="toy-1 is missing.*Copy the pool again"):
+    with pytest.raises(PoolError, match=r"toy-1 is missing.*Copy the pool again"):
         Pool.create(tmp_path / "pool").environment("toy-1")
 
 
