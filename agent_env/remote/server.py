@@ -72,7 +72,8 @@ class ServeOptions:
 
 
 class EnvServer:
-    """A server, not yet listening.
+    """A server, not yet listening. Its end is the end of every command that runs in a sandbox of this process, and of
+    every session that another server of this process has: give it a process of its own, as ``repodojo serve`` does.
 
     Args:
         template: the environment to serve; each session gets one like it.
