@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import WORK_DIR, CommandResult, SandboxSpec, StopCause
+from agent_env.sandbox.file_copy import copy_files
 from agent_env.sandbox.inroot import read_in_root, write_in_root
 from agent_env.sandbox.output import BoundedOutput
 from agent_env.sandbox.overlay import changed_files, covered_files, text_diff
@@ -21,7 +22,7 @@ from agent_env.sandbox.place import Place
 from agent_env.sandbox.residence import new_residence, remove_residence, remove_tree, residence_base
 from agent_env.sandbox.shell import TELL_SHELL, is_whole
 from agent_env.sandbox.shell_tree import GRACE_SECONDS, REVIVED, ShellTree
-from agent_env.sandbox.snapshot import FrozenFiles, copy_files, since_base
+from agent_env.sandbox.snapshot import FrozenFiles, since_base
 from agent_env.sandbox.transport import ShellGoneError
 from agent_env.sandbox.watch import Quota, Watch, is_full
 

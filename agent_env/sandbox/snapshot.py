@@ -1,7 +1,6 @@
 """A sandbox's files, frozen at one moment, from which others start: the members of a group share a prefix."""
 
 import os
-import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.base import SandboxSpec
+from agent_env.sandbox.file_copy import copy_files
 from agent_env.sandbox.overlay import changed_files, read_through
 from agent_env.sandbox.residence import new_residence, remove_residence, residence_base
 
@@ -90,17 +90,3 @@ def since_base(
     if not before:
         return both
     return {path: content for path, content in both.items() if content != read_through(base, path)}
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copy all that is in a folder, with owners, holes and an overlay's marks.
-
-    Raises:
-        SandboxError: not all could be read, or there was no room.
-    """
-    if not any(source.iterdir()):
-        return
-    command = ["cp", "-a", "--", f"{source}/.", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        raise SandboxError(f"the files of a sandbox could not be copied: {done.stderr.strip()[-300:]}")

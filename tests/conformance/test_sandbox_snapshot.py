@@ -201,3 +201,20 @@ def test_to_close_one_twice_takes_it_from_nobody(origin: Sandbox, backend: Sandb
     assert not frozen.folder.exists()
     with pytest.raises(SandboxError, match="closed"):
         frozen.hold()
+
+
+def test_what_is_closed_to_its_owner_carries_over_as_closed(make: MakeSandbox, backend: SandboxBackend) -> None:
+    box = make()
+    text(box, "mkdir -p /tmp/w/shut/in; cd /tmp/w; echo in > shut/in/text; echo out > file")
+    text(box, "chmod 010 file; ln -s /etc/passwd link; mkdir ro; touch ro/f; chmod 500 ro; chmod 300 shut/in; chmod 000 shut")
+    frozen = box.snapshot()
+    other = backend.create(frozen.spec)
+    frozen.close()
+    try:
+        for here in (other, box):
+            assert text(here, "stat -c %a shut file", cwd="/tmp/w") == "0\n10\n"
+            assert text(here, "chmod 700 shut; stat -c %a shut/in", cwd="/tmp/w") == "300\n"
+            assert text(here, "chmod 700 shut/in file; cat shut/in/text file", cwd="/tmp/w") == "in\nout\n"
+    finally:
+        other.close()
+        box.close()
