@@ -206,7 +206,8 @@ def test_to_close_one_twice_takes_it_from_nobody(origin: Sandbox, backend: Sandb
 def test_what_is_closed_to_its_owner_carries_over_as_closed(make: MakeSandbox, backend: SandboxBackend) -> None:
     box = make()
     text(box, "mkdir -p /tmp/w/shut/in; cd /tmp/w; echo in > shut/in/text; echo out > file")
-    text(box, "chmod 010 file; ln -s /etc/passwd link; mkdir ro; touch ro/f; chmod 500 ro; chmod 300 shut/in; chmod 000 shut")
+    text(box, "cd /tmp/w; ln -s /etc/passwd link; mkdir fixed; touch fixed/file")
+    text(box, "cd /tmp/w; chmod 010 file; chmod 500 fixed; chmod 300 shut/in; chmod 000 shut")
     frozen = box.snapshot()
     other = backend.create(frozen.spec)
     frozen.close()
