@@ -24,6 +24,9 @@ _ROUNDS = 100
 _DYING_SECONDS = 2.0
 """How long killed processes may take to die here, on a machine under load; then all of them are killed."""
 
+_CLEARING_SECONDS = 0.5
+"""How long the dead may take to be cleared away by their parents, if these do so at all: until then they count."""
+
 _STOPPING_SECONDS = 10.0
 """How long stopped ones may take to stand still, with what little processor time their limit leaves them."""
 
@@ -59,9 +62,11 @@ def send(proc: int, number: int, what: signal.Signals) -> None:
 
 
 def kill_all_but(proc: int, keep: Collection[int]) -> bool:
-    """Kill every process that is not in ``keep``; False where new ones kept coming or some stayed."""
+    """Kill every process that is not in ``keep``, and wait until it is cleared away; False where new ones kept coming or
+    some stayed."""
     killed: set[int] = set()
     deadline = time.monotonic() + _DYING_SECONDS
+    clear_by = deadline
     rounds = 0
     while rounds < _ROUNDS and time.monotonic() < deadline:
         found = members(proc).difference(keep)
@@ -71,7 +76,8 @@ def kill_all_but(proc: int, keep: Collection[int]) -> bool:
         killed |= fresh
         if fresh:
             rounds += 1
-        elif all(_are_all(proc, number, _DEAD) for number in found):
+            clear_by = time.monotonic() + _CLEARING_SECONDS
+        elif not found or (time.monotonic() > clear_by and all(_are_all(proc, number, _DEAD) for number in found)):
             return True
         else:
             time.sleep(_PAUSE)  # they die when a processor is free for it
