@@ -62,8 +62,8 @@ def send(proc: int, number: int, what: signal.Signals) -> None:
 
 
 def kill_all_but(proc: int, keep: Collection[int]) -> bool:
-    """Kill every process that is not in ``keep``, and wait until it is cleared away; False where new ones kept coming or
-    some stayed."""
+    """Kill every process that is not in ``keep``, and wait until they are cleared away; False where new ones kept
+    coming or some stayed."""
     killed: set[int] = set()
     deadline = time.monotonic() + _DYING_SECONDS
     clear_by = deadline
