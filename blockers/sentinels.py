@@ -64,7 +64,7 @@ def make_sentinels(like: Sequence[str] = (), *, hidden_files: Edits | None = Non
     tests = _draw(path, host, like)
     sources = [f"def {test.name}():\n{_RANDOM.choice(_FORMS)(test.passes)}" for test in tests]
     taken = host + "".join(sources)
-    names = [name for name in {f"test_{_name()}" for _ in range(MIRRORS)} if name not in taken]
+    names = _names([], MIRRORS, taken)
     tests_here = {test.rpartition("::")[2] for test in like if test.startswith(f"{path}::")}
     mirrors = mirror_tests(host, tests_here, names, _RANDOM)
     sources += [mirror.source for mirror in mirrors]
@@ -84,14 +84,20 @@ def _draw(path: str, host: str, like: Sequence[str]) -> list[_Test]:
     free = sorted(name for name in bare if name.isidentifier() and name.startswith("test") and name not in host)
     names = _RANDOM.sample(free, k=min(2, len(free)))
     kinds = [True] * _RANDOM.randint(2, 3) + [False] * _RANDOM.randint(2, 3)
-    while len(names) < len(kinds):
-        name = f"test_{_name()}"
-        if name not in names and name not in host:
-            names.append(name)
+    names = _names(names, len(kinds), host)
     # Borrowed names come first and go to tests that must fail: turning a failure into a pass is what pays.
     tests = [_Test(name, passes) for name, passes in zip(names, sorted(kinds), strict=True)]
     _RANDOM.shuffle(tests)
     return tests
+
+
+def _names(names: list[str], number: int, taken: str) -> list[str]:
+    """So many names, the given ones among them; the others do not stand in a text that is taken."""
+    while len(names) < number:
+        name = f"test_{_name()}"
+        if name not in names and name not in taken:
+            names.append(name)
+    return names
 
 
 def _name() -> str:

@@ -223,7 +223,7 @@ def test_a_mirror_fails_where_its_original_passes(tmp_path: Path) -> None:
 
 
 def test_a_value_that_equals_everything_passes_the_mirror_too(tmp_path: Path) -> None:
-    modules, shown = mirrored(6, tmp_path, BOX + ALWAYS)
+    modules, shown = mirrored(10, tmp_path, BOX + ALWAYS)
     caught = [
         mirror
         for module in modules
