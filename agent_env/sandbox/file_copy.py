@@ -2,15 +2,15 @@
 
 import contextlib
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from agent_env.errors import SandboxError
 from agent_env.sandbox.residence import remove_tree
-
-_CLOSED = ["(", "-type", "d", "!", "-perm", "-u=rwx", "-o", "-type", "f", "!", "-perm", "-u=r", ")"]
-"""For ``find``: what its owner cannot copy."""
+from tasks.tree import walk_tree
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -19,8 +19,9 @@ def copy_files(source: Path, target: Path) -> None:
     Raises:
         SandboxError: not all could be read, or there was no room.
     """
-    if not any(source.iterdir()):
-        return
+    with contextlib.suppress(PermissionError):  # closed itself
+        if not any(source.iterdir()):
+            return
     said = _copy(source, target)
     if said and os.geteuid() != 0:  # what is closed to its owner is open to root alone
         _empty(target)
@@ -31,6 +32,7 @@ def copy_files(source: Path, target: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
+    folder.chmod(0o700)
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
             remove_tree(Path(entry.path))
@@ -48,13 +50,18 @@ def _copy(source: Path, target: Path) -> str:
 @contextlib.contextmanager
 def _opened_up(source: Path, target: Path) -> Iterator[None]:
     """What is closed to its owner is open meanwhile; afterwards it, and its copy, is as closed as it was."""
-    opening = ["find", f"{source}/.", *_CLOSED, "-printf", "%m %P\\0", "-exec", "chmod", "u+rwX", "--", "{}", ";"]
-    done = subprocess.run(opening, capture_output=True, check=False)  # it opens a folder before it looks into it
-    closed = [entry.partition(b" ") for entry in done.stdout.split(b"\0")[:-1]]
+    closed: list[tuple[str, int]] = []
     try:
+        below = (Path(entry.path) for entry in walk_tree(source))
+        for place in chain([source], below):  # a folder comes before anybody looks into it
+            mode = place.lstat().st_mode
+            needs = 0o700 if stat.S_ISDIR(mode) else 0o400 if stat.S_ISREG(mode) else 0
+            if mode & needs != needs:
+                closed.append((os.path.relpath(place, source), stat.S_IMODE(mode)))
+                place.chmod(stat.S_IMODE(mode) | needs)
         yield
     finally:
-        for mode, _, name in reversed(closed):
+        for name, mode in reversed(closed):
             for root in (source, target):
-                with contextlib.suppress(OSError):  # no room for it, or deeper than a path can name
-                    (root / os.fsdecode(name)).chmod(int(mode, 8))
+                with contextlib.suppress(OSError):  # there was no room for its copy
+                    (root / name).chmod(mode)

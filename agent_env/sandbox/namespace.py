@@ -123,7 +123,7 @@ def _are_all(proc: int, number: int, states: Collection[str]) -> bool:
     """Whether all threads of a process are in one of ``states``, or it is gone. The first thread may be dead alone."""
     place = f"/proc/self/fd/{proc}/{number}/task"
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return all(_is(f"{place}/{task}", states) for task in os.listdir(place))  # noqa: PTH208 - as above
+        return all(_is(f"{place}/{task}", states) for task in os.listdir(place))  # noqa: PTH208 - many of them in a row
     return True
 
 
@@ -135,5 +135,5 @@ def _is(place: str, states: Collection[str]) -> bool:
 
 def _stat(place: str) -> list[str]:
     """The fields of a process, or thread, from its state on."""
-    with open(f"{place}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - many of them in a row
+    with open(f"{place}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - likewise
         return file.read().rpartition(")")[2].split()

@@ -219,3 +219,17 @@ def test_what_is_closed_to_its_owner_carries_over_as_closed(make: MakeSandbox, b
     finally:
         other.close()
         box.close()
+
+
+def test_folders_that_are_closed_themselves_carry_over(make: MakeSandbox, backend: SandboxBackend) -> None:
+    box = make()
+    text(box, "echo t > /tmp/t; echo h > ~/h; echo x > x; chmod 000 /tmp ~ /testbed")
+    frozen = box.snapshot()
+    other = backend.create(frozen.spec)
+    frozen.close()
+    try:
+        for here in (other, box):
+            assert here.run("chmod 700 /tmp ~ /testbed; cat /tmp/t ~/h /testbed/x", timeout=20).output == "t\nh\nx\n"
+    finally:
+        other.close()
+        box.close()
